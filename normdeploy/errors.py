@@ -20,7 +20,7 @@ class NormdeployError(Exception):
     """Base class of every error that normdeploy raises on purpose."""
 
 
-class UsageError(NormdeployError):
+class UsageError(NormdeployError, ValueError):
     """An argument or an option makes no sense."""
 
 

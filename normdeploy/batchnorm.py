@@ -1,0 +1,104 @@
+"""Batch Normalization (Ioffe & Szegedy, arXiv 1502.03167, Algorithm 1), and its NumPy definition::
+
+    μ = mean(x)    σ² = mean((x − μ)²)    x̂ = (x − μ) / √(σ² + ε)    y = γ · x̂ + β
+
+γ (scale) and β (bias) are trained. Convolutional practice, ONNX and torch share the statistics per
+channel, over the batch and all positions; "per activation" means a mean and a variance for each
+(channel, position), over the batch alone. At inference μ and σ² are constants, and the layer is the
+affine map y = a·x + b with a = γ/√(σ² + ε) and b = β − a·μ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from normdeploy.errors import InputError
+from normdeploy.lrn import as_float64
+
+
+def affine(
+    scale: ArrayLike, bias: ArrayLike, mean: ArrayLike, var: ArrayLike, epsilon: float = 1e-5
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(a, b) in float64 such that the inference layer is y = a·x + b; a is NaN where var + epsilon < 0."""
+    scale, bias, mean, var = (np.asarray(p).astype(np.float64) for p in (scale, bias, mean, var))
+    with np.errstate(all="ignore"):
+        a = scale / np.sqrt(var + epsilon)
+        return a, bias - a * mean
+
+
+def batch_norm(
+    x: NDArray[Any],
+    scale: ArrayLike,
+    bias: ArrayLike,
+    mean: ArrayLike,
+    var: ArrayLike,
+    epsilon: float = 1e-5,
+) -> NDArray[Any]:
+    """Batch normalization with given statistics (inference), computed in float64.
+
+    Args:
+        x: shape (N, C, D1, ...), rank 2 or more, floating point.
+        scale, bias, mean, var: shape (C,) per channel, or (C, D1, ...) per activation.
+        epsilon: added to the variance.
+
+    Returns:
+        An array of the shape and type of x.
+
+    Raises:
+        InputError: a parameter's shape is neither (C,) nor (C, D1, ...), or x is not floating point.
+    """
+    x = np.asarray(x)
+    wide = as_float64(x, "batch normalization")
+    scale, bias, mean, var = (_per_channel(p, x) for p in (scale, bias, mean, var))
+    with np.errstate(all="ignore"):
+        return ((wide - mean) / np.sqrt(var + epsilon) * scale + bias).astype(x.dtype)
+
+
+def batch_norm_train(
+    x: NDArray[Any],
+    scale: ArrayLike,
+    bias: ArrayLike,
+    epsilon: float = 1e-5,
+    per_activation: bool = False,
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]]:
+    """Batch normalization with the mini-batch's own statistics (training), computed in float64.
+
+    Args:
+        x: shape (N, C, D1, ...), rank 2 or more, floating point.
+        scale, bias: shape (C,), or (C, D1, ...).
+        epsilon: added to the variance.
+        per_activation: statistics for each (channel, position) over the batch, instead of for each channel.
+
+    Returns:
+        y of the shape and type of x; the mean; the biased variance (divided by the number of values, as in
+        Algorithm 1). The statistics are float64, of shape (C,), or (C, D1, ...) per activation.
+
+    Raises:
+        InputError: an empty batch, a parameter's shape, or x is not floating point.
+    """
+    x = np.asarray(x)
+    wide = as_float64(x, "batch normalization")
+    axes = (0,) if per_activation else (0, *range(2, x.ndim))
+    if x.ndim < 2 or 0 in (x.shape[axis] for axis in axes):
+        raise InputError(f"batch statistics need a batch of shape (N, C, D1, ...), got shape {x.shape}")
+    with np.errstate(all="ignore"):
+        mean, var = wide.mean(axis=axes), wide.var(axis=axes)
+    return batch_norm(x, scale, bias, mean, var, epsilon), mean, var
+
+
+def _per_channel(parameter: ArrayLike, x: NDArray[Any]) -> NDArray[np.float64]:
+    """The parameter in float64, shaped so that it broadcasts against x."""
+    array = np.asarray(parameter).astype(np.float64)
+    if x.ndim < 2:
+        raise InputError(f"batch normalization takes (N, C, D1, ...), rank 2 or more; got shape {x.shape}")
+    if array.shape == x.shape[1:]:
+        return array
+    if array.shape == (x.shape[1],):
+        return array.reshape(-1, *[1] * (x.ndim - 2))
+    raise InputError(
+        f"batch normalization of shape {x.shape} takes parameters of shape ({x.shape[1]},) or {x.shape[1:]}, "
+        f"got {array.shape}"
+    )
