@@ -175,9 +175,7 @@ class LRN:
             1: "within",
         }
         if norm_region not in regions:
-            raise ConventionError(
-                f"norm_region is ACROSS_CHANNELS or WITHIN_CHANNEL, got {norm_region!r}"
-            )
+            raise ConventionError(f"norm_region is ACROSS_CHANNELS or WITHIN_CHANNEL, got {norm_region!r}")
         region = regions[norm_region]
         if region == "within" and k != 1:
             warnings.warn(f"Caffe ignores k = {k} within a channel and computes with k = 1", stacklevel=2)
