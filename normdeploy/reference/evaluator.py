@@ -1,0 +1,183 @@
+"""Run an ONNX graph in NumPy, in float64: what the model means, free of a runtime's rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from normdeploy.errors import ModelError, NormdeployError, UnsupportedOperator, UsageError
+from normdeploy.graph.io import ModelSource, load
+from normdeploy.reference.dtypes import Array, widen
+from normdeploy.reference.inputs import checked_inputs
+from normdeploy.reference.plan import Attributes, Plan, Planner, Step
+from normdeploy.reference.signature import Body
+
+NodeObserver = Callable[[ir.Node, Sequence[Array]], None]
+"""Called with a node and its computed outputs, in the node's order."""
+
+
+def evaluate(
+    model: ModelSource, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
+) -> dict[str, Array]:
+    """Compute a model's outputs, or any of its tensors, in float64.
+
+    See `Evaluator.run`.
+    """
+    return Evaluator(model).run(inputs, outputs)
+
+
+class Evaluator:
+    """A loaded model, ready to be computed many times.
+
+    Every floating tensor is computed as float64, whatever its declared type, and a Cast between floating
+    types is the identity: the result is the model's meaning in real numbers. Tensors of other types keep
+    theirs. Weights are widened when a node uses them, and a tensor is freed after its last use.
+    """
+
+    def __init__(self, model: ModelSource) -> None:
+        self.model = load(model)
+        self._planner = Planner(self.model)
+        self._values = _named_values(self.model.graph)
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None = None,
+        on_node: NodeObserver | None = None,
+    ) -> dict[str, Array]:
+        """Compute the named tensors.
+
+        Args:
+            inputs: one array per graph input; those that have an initializer may be left out. A floating
+                input may have any floating width.
+            outputs: names of tensors of the main graph, the graph's outputs by default. Only the nodes
+                that they need are computed.
+            on_node: sees the outputs of each node of the main graph as soon as they are computed.
+
+        Returns:
+            float64 arrays for floating tensors, the tensor's own type for others.
+
+        Raises:
+            UsageError: an output that the main graph does not have.
+            InputError: inputs that do not fit the model.
+            UnsupportedOperator: a node that the reference cannot compute; found before anything runs.
+            ModelError: a node that fails on its inputs, or that needs more memory than there is.
+        """
+        values = (
+            [self._value(name) for name in outputs] if outputs is not None else list(self.model.graph.outputs)
+        )
+        plan = self._planner.main(values)
+        frame = _Frame(None, {})
+        frame.values.update(checked_inputs(self.model.graph, inputs))
+        results = _run(plan, frame, on_node)
+        return {str(value.name): _owned(result) for value, result in zip(values, results, strict=True)}
+
+    def _value(self, name: str) -> ir.Value:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise UsageError(f"the model has no tensor '{name}' in its main graph") from None
+
+
+class _Frame:
+    """The tensors of one graph while it runs; a subgraph also sees those of the graphs around it."""
+
+    def __init__(self, parent: _Frame | None, attributes: Attributes) -> None:
+        self.parent = parent
+        self.attributes = attributes
+        self.values: dict[ir.Value, Array] = {}
+
+    def __getitem__(self, value: ir.Value) -> Array:
+        frame: _Frame | None = self
+        while frame is not None:
+            if value in frame.values:
+                return widen(frame.values[value])
+            frame = frame.parent
+        if value.const_value is None:
+            raise ModelError(f"the tensor '{value.name}' is used before it is computed")
+        return widen(value.const_value.numpy())
+
+
+def _run(plan: Plan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
+    for step in plan.steps:
+        results = _compute(step, frame)
+        if on_node is not None:
+            on_node(step.node, results)
+        frame.values.update(
+            (value, result) for value, result in zip(step.node.outputs, results, strict=False) if value.name
+        )
+        del results
+        for value in step.releases:
+            frame.values.pop(value, None)
+    return [frame[value] for value in plan.outputs]
+
+
+def _compute(step: Step, frame: _Frame) -> list[Array]:
+    arguments = [None if value is None else frame[value] for value in step.node.inputs]
+    try:
+        with np.errstate(all="ignore"):
+            return _call(step, frame, arguments)
+    except NormdeployError:
+        raise
+    except NotImplementedError as error:
+        raise UnsupportedOperator(f"{step.where}: {error}") from error
+    except MemoryError as error:
+        raise ModelError(f"{step.where}: {str(error) or 'out of memory'}{_shapes(arguments)}") from error
+    except Exception as error:  # whatever NumPy or an operator finds wrong with these inputs
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{step.where}: {reason}{_shapes(arguments)}") from error
+
+
+def _call(step: Step, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
+    if isinstance(step.computed_by, Plan):
+        return _call_function(step.computed_by, step.attributes(frame.attributes), arguments)
+    bodies = {name: _body(plan, frame) for name, plan in step.bodies.items()}
+    result = step.computed_by.function(*arguments, **step.keywords(frame.attributes), **bodies)
+    results = result if isinstance(result, tuple | list) else [result]
+    return [_detached(widen(np.asarray(item))) for item in results]
+
+
+def _call_function(plan: Plan, attributes: Attributes, arguments: Sequence[Array | None]) -> list[Array]:
+    frame = _Frame(None, {**plan.defaults, **attributes})
+    frame.values.update(
+        (value, array) for value, array in zip(plan.inputs, arguments, strict=False) if array is not None
+    )
+    return _run(plan, frame)
+
+
+def _body(plan: Plan, outer: _Frame) -> Body:
+    def body(*inputs: Array) -> list[Array]:
+        frame = _Frame(outer, outer.attributes)
+        frame.values.update(zip(plan.inputs, inputs, strict=True))
+        return _run(plan, frame)
+
+    return body
+
+
+def _detached(array: Array) -> Array:
+    """The array itself, or a copy where it is a small view that would keep a large tensor alive."""
+    base = array.base
+    if isinstance(base, np.ndarray) and base.nbytes > 2 * array.nbytes:
+        return array.copy()
+    return array
+
+
+def _owned(array: Array) -> Array:
+    """An array that the caller may change: neither a view, nor a constant, nor an input."""
+    return np.array(array, copy=True)
+
+
+def _shapes(arguments: Sequence[Array | None]) -> str:
+    shapes = ", ".join("none" if array is None else str(array.shape) for array in arguments)
+    return f" (input shapes: {shapes})" if arguments else ""
+
+
+def _named_values(graph: ir.Graph) -> dict[str, ir.Value]:
+    values = [
+        *graph.inputs,
+        *graph.initializers.values(),
+        *(value for node in graph for value in node.outputs),
+    ]
+    return {value.name: value for value in values if value.name}

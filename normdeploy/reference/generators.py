@@ -1,0 +1,61 @@
+"""Operators that make tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from normdeploy.reference.dtypes import Array, compute_dtype
+from normdeploy.reference.memory import require_memory
+from normdeploy.reference.signature import operator
+
+
+@operator("Constant", since=1)
+def constant(
+    *,
+    value: Array | None = None,
+    value_float: float | None = None,
+    value_floats: Sequence[float] | None = None,
+    value_int: int | None = None,
+    value_ints: Sequence[int] | None = None,
+    value_string: str | None = None,
+    value_strings: Sequence[str] | None = None,
+) -> Array:
+    if value is not None:
+        return value
+    for number in (value_float, value_floats):
+        if number is not None:
+            return np.asarray(number, dtype=np.float64)
+    for integer in (value_int, value_ints):
+        if integer is not None:
+            return np.asarray(integer, dtype=np.int64)
+    for text in (value_string, value_strings):
+        if text is not None:
+            return np.asarray(text, dtype=object)
+    raise NotImplementedError("a constant without a dense value")
+
+
+@operator("ConstantOfShape", since=9)
+def constant_of_shape(shape: Array, *, value: Array | None = None) -> Array:
+    """A tensor full of the one element of `value`, by default 0.0."""
+    fill = np.zeros(1) if value is None else value
+    require_memory(shape.tolist(), fill.dtype.itemsize)
+    return np.full(shape.tolist(), fill.reshape(()))
+
+
+@operator("Range", since=11)
+def range_(start: Array, limit: Array, delta: Array, *, stash_type: int = 1) -> Array:
+    """start + i·delta for i below max(0, ⌈(limit − start) / delta⌉)."""
+    first, last, step = start.item(), limit.item(), delta.item()
+    count = max(0, math.ceil((last - first) / step))
+    require_memory((count,))
+    return np.asarray(first + np.arange(count) * step, dtype=start.dtype)
+
+
+@operator("EyeLike", since=9)
+def eye_like(x: Array, *, dtype: int | None = None, k: int = 0) -> Array:
+    require_memory(x.shape)
+    rows, columns = x.shape
+    return np.eye(rows, columns, k, x.dtype if dtype is None else compute_dtype(dtype))

@@ -1,0 +1,190 @@
+"""Normalization layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from normdeploy.batchnorm import batch_norm, batch_norm_train
+from normdeploy.lrn import LRN
+from normdeploy.lrn import lrn as local_response_norm
+from normdeploy.reference.dtypes import Array
+from normdeploy.reference.signature import operator
+
+
+@operator("LRN", since=1)
+def lrn(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> Array:
+    return local_response_norm(x, LRN(size, alpha, beta, bias, "across", "onnx"))
+
+
+@operator("BatchNormalization", since=9)
+def batch_normalization_by_outputs(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    mean: Array,
+    var: Array,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    n_outputs: int = 1,
+) -> Array:
+    """Below opset 14 the number of outputs tells inference (1) from training."""
+    if n_outputs > 1:
+        raise NotImplementedError("training mode below opset 14 is not defined well enough to compute")
+    return batch_norm(x, scale, bias, mean, var, epsilon)
+
+
+@operator("BatchNormalization", since=7)
+def batch_normalization_with_spatial(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    mean: Array,
+    var: Array,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    spatial: int = 1,
+    n_outputs: int = 1,
+) -> Array:
+    """spatial=0 has parameters for each (channel, position); otherwise as in opset 9."""
+    return batch_normalization_by_outputs(
+        x, scale, bias, mean, var, epsilon=epsilon, momentum=momentum, n_outputs=n_outputs
+    )
+
+
+@operator("BatchNormalization", since=14)
+def batch_normalization(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    mean: Array,
+    var: Array,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
+    n_outputs: int = 1,
+) -> Sequence[Array]:
+    """In training mode also the running statistics: old · momentum + batch · (1 − momentum)."""
+    if not training_mode:
+        return [batch_norm(x, scale, bias, mean, var, epsilon)]
+    y, batch_mean, batch_var = batch_norm_train(x, scale, bias, epsilon)
+    running_mean = mean * momentum + batch_mean * (1 - momentum)
+    running_var = var * momentum + batch_var * (1 - momentum)
+    return [y, running_mean, running_var][:n_outputs]
+
+
+@operator("InstanceNormalization", since=6)
+def instance_normalization(x: Array, scale: Array, bias: Array, *, epsilon: float = 1e-5) -> Array:
+    """Statistics of each (instance, channel)."""
+    y = _standardized(x, tuple(range(2, x.ndim)), epsilon)
+    return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
+
+
+@operator("GroupNormalization", since=21)
+def group_normalization(
+    x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
+) -> Array:
+    """Statistics of each (instance, group of channels); scale and bias per channel."""
+    y = _group_standardized(x, num_groups, epsilon)
+    return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
+
+
+@operator("GroupNormalization", since=18)
+def group_normalization_per_group(
+    x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5
+) -> Array:
+    """Below opset 21 scale and bias are per group."""
+    repeats = x.shape[1] // num_groups
+    return group_normalization(
+        x, np.repeat(scale, repeats), np.repeat(bias, repeats), num_groups=num_groups, epsilon=epsilon
+    )
+
+
+@operator("LayerNormalization", since=17)
+def layer_normalization(
+    x: Array,
+    scale: Array,
+    bias: Array | None = None,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+    n_outputs: int = 1,
+) -> Sequence[Array]:
+    """Statistics over the axes from `axis` on; also the mean and 1/√(var + ε)."""
+    axes = tuple(range(axis % x.ndim, x.ndim))
+    mean = x.mean(axis=axes, keepdims=True)
+    inverse = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + epsilon)
+    y = (x - mean) * inverse * scale
+    return [y if bias is None else y + bias, mean, inverse][:n_outputs]
+
+
+@operator("RMSNormalization", since=23)
+def rms_normalization(
+    x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
+) -> Array:
+    """x / √(mean(x²) + ε) · scale over the axes from `axis` on."""
+    axes = tuple(range(axis % x.ndim, x.ndim))
+    return np.asarray(x / np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + epsilon) * scale)
+
+
+@operator("LpNormalization", since=1)
+def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
+    """x / ‖x‖ₚ along an axis, and 0 where the norm is 0."""
+    norm = (
+        np.abs(x).sum(axis=axis, keepdims=True)
+        if p == 1
+        else np.sqrt(np.square(x).sum(axis=axis, keepdims=True))
+    )
+    return np.where(norm == 0, 0.0, x / norm)
+
+
+@operator("MeanVarianceNormalization", since=9)
+def mean_variance_normalization(x: Array, *, axes: Sequence[int] = (0, 2, 3)) -> Array:
+    """(x − mean) / (standard deviation + 1e-9), as the standard's function body."""
+    deviation = np.sqrt(x.var(axis=tuple(axes), keepdims=True))
+    return np.asarray((x - x.mean(axis=tuple(axes), keepdims=True)) / (deviation + 1e-9))
+
+
+@operator("Dropout", since=7)
+def dropout_with_mask_like_input(x: Array, *, ratio: float = 0.5, n_outputs: int = 1) -> Sequence[Array]:
+    """Below opset 12 always inference: the input, and a mask of the input's type (opset 7)."""
+    return [x, np.ones_like(x)][:n_outputs]
+
+
+@operator("Dropout", since=10)
+def dropout_with_ratio_attribute(x: Array, *, ratio: float = 0.5, n_outputs: int = 1) -> Sequence[Array]:
+    return [x, np.ones(x.shape, dtype=bool)][:n_outputs]
+
+
+@operator("Dropout", since=12)
+def dropout(
+    x: Array,
+    ratio: Array | None = None,
+    training_mode: Array | None = None,
+    *,
+    seed: int | None = None,
+    n_outputs: int = 1,
+) -> Sequence[Array]:
+    if training_mode is not None and training_mode.item() and (ratio is None or ratio.item() != 0):
+        raise NotImplementedError("training mode draws random numbers, and the reference is deterministic")
+    return [x, np.ones(x.shape, dtype=bool)][:n_outputs]
+
+
+def _standardized(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
+    mean = x.mean(axis=axes, keepdims=True)
+    return np.asarray((x - mean) / np.sqrt(x.var(axis=axes, keepdims=True) + epsilon))
+
+
+def _group_standardized(x: Array, num_groups: int, epsilon: float) -> Array:
+    grouped = x.reshape(x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups)
+    return _standardized(grouped, (2,), epsilon).reshape(x.shape)
+
+
+def _per_channel(parameter: Array, rank: int) -> Array:
+    return parameter.reshape(-1, *[1] * (rank - 2))
