@@ -1,0 +1,6 @@
+"""Transforms of ONNX graphs: BatchNorm folded, LRN recovered."""
+
+from normdeploy.passes.pipeline import rewrite
+from normdeploy.passes.report import BatchNormRecord, LRNRecord, Report
+
+__all__ = ["BatchNormRecord", "LRNRecord", "Report", "rewrite"]

@@ -1,0 +1,45 @@
+"""What the passes did to each normalization, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class BatchNormRecord:
+    """One BatchNormalization node: folded into another node, or kept with the reason."""
+
+    node: str
+    status: Literal["folded", "kept"]
+    into: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LRNRecord:
+    """One local response normalization: the nodes that computed it, what became of them, and why."""
+
+    nodes: tuple[str, ...]
+    status: Literal["recovered", "lowered", "kept"]
+    reason: str = ""
+
+
+@dataclass
+class Report:
+    """What a run of the passes did."""
+
+    nodes_before: int = 0
+    nodes_after: int = 0
+    batchnorm: list[BatchNormRecord] = field(default_factory=list)
+    lrn: list[LRNRecord] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of the plain types that JSON has."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+class Refused(Exception):
+    """A transform does not apply; the message is the reason that the report gives."""

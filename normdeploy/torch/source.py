@@ -1,0 +1,157 @@
+"""What `normdeploy export` takes: a factory in a module or a file, or an exported program. Never a pickle."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from normdeploy.errors import ExportError, UsageError
+from normdeploy.passes import Report
+from normdeploy.torch.export import Inputs, export
+
+_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
+_SAFE_MEMBER = re.compile(
+    r"archive_format|archive_version|byteorder|\.data/.*|\.format_version|extra/.*"
+    r"|models/model\.json|data/sample_inputs/model\.pt"
+    r"|data/weights/(weight_\d+|model_weights_config\.json)"
+    r"|data/constants/(tensor_\d+|model_constants_config\.json)"
+)
+"""Members of a .pt2 archive that hold no code: no custom objects and no compiled libraries."""
+
+
+def export_source(
+    source: str,
+    path: str | os.PathLike[str],
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    dynamic: Mapping[str, Sequence[int]] | None = None,
+    opset: int | None = None,
+    fold: bool = True,
+) -> Report:
+    """Export what `source` names; see `export` for the other arguments.
+
+    Args:
+        source: `package.module:factory` or `file.py:factory`, a callable that returns a module and its
+            example inputs; or the path of a `.pt2` exported program.
+
+    Raises:
+        UsageError: a source of another form, or one that is not there.
+        ExportError: a pickled file, a factory that fails, a program that would run code when loaded.
+    """
+    suffix = Path(source).suffix.lower()
+    if suffix in _PICKLES:
+        raise ExportError(
+            f"{source}: a pickled file runs code when it is loaded; save torch.export.export(...) as .pt2, "
+            "or name a factory: file.py:factory"
+        )
+    program: nn.Module | ExportedProgram
+    inputs: Inputs | None = None
+    if suffix == ".pt2":
+        program = load_program(Path(source))
+    else:
+        program, inputs = _call(_factory(source), source)
+    return export(program, inputs, path, shapes=shapes, dynamic=dynamic, opset=opset, fold=fold)
+
+
+def load_program(path: Path) -> ExportedProgram:
+    """Read an exported program, of which torch unpickles plain tensors only (weights_only).
+
+    Raises:
+        UsageError: no such file.
+        ExportError: not an exported program, or one with custom objects or compiled libraries.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_code(archive, path)
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
+        raise ExportError(f"{path}: not an exported program (.pt2), or a truncated one") from error
+    before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    try:
+        return torch.export.load(path)
+    except Exception as error:  # a damaged archive fails anywhere in torch's reader
+        raise ExportError(f"{path}: torch cannot read this exported program: {_reason(error)}") from error
+    finally:
+        if before is None:
+            del os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"]
+        else:
+            os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = before
+
+
+def _refuse_code(archive: zipfile.ZipFile, path: Path) -> None:
+    names = archive.namelist()
+    if len(set(names)) != len(names):
+        raise ExportError(f"{path}: the archive holds a member twice")
+    for name in names:
+        member = name.partition("/")[2]
+        if not _SAFE_MEMBER.fullmatch(member):
+            raise ExportError(
+                f"{path}: '{member or name}' may run code when it is loaded; save the program anew"
+            )
+
+
+def _factory(source: str) -> Callable[[], Any]:
+    place, separator, name = source.rpartition(":")
+    if not separator or not place or not name:
+        raise UsageError(
+            f"'{source}': name a factory as package.module:factory or file.py:factory, or a .pt2 file"
+        )
+    module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise UsageError(f"'{place}' has no callable '{name}'")
+    return factory  # type: ignore[no-any-return]
+
+
+def _import_module(name: str) -> Any:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"cannot import '{name}': {error}") from error
+    except Exception as error:  # the user's own code
+        raise ExportError(f"importing '{name}' failed: {_reason(error)}") from error
+
+
+def _import_file(path: Path) -> Any:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's own code
+        raise ExportError(f"{path}: running it failed: {_reason(error)}") from error
+    return module
+
+
+def _call(factory: Callable[[], Any], source: str) -> tuple[nn.Module, Inputs]:
+    try:
+        result = factory()
+    except Exception as error:  # the user's own code
+        raise ExportError(f"{source}: the factory failed: {_reason(error)}") from error
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module)):
+        raise ExportError(f"{source}: the factory must return (torch.nn.Module, example inputs)")
+    return result
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
