@@ -1,0 +1,1 @@
+"""Runtimes that execute a model, each in a process of its own."""

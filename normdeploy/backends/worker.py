@@ -1,0 +1,102 @@
+"""The process that a backend runs in: `python -m normdeploy.backends.worker`.
+
+Requests come on standard input, replies leave on what was standard output (see `wire`). Whatever native
+code prints to either stream ends on standard error. The first request opens a session::
+
+    {"factory": "module:function", "model": path, "memory_limit": bytes}  ->  {"versions": {...}}
+
+Each later one carries inputs, and its reply the outputs. A failure is answered as
+{"error": message, "status": "crashed" | "unavailable"}, after which the process ends. The end of the
+requests, or of the parent process, ends it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from normdeploy.backends.base import Array, Session
+from normdeploy.backends.resources import limit_memory, no_core_dumps
+from normdeploy.backends.wire import decode, encode
+from normdeploy.errors import BackendUnavailable, MissingDependencyError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve requests until they end."""
+    requests, replies = _take_streams()
+    _die_with_parent()
+    no_core_dumps()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        _serve(requests, replies)
+
+
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    try:
+        header, _ = _receive(requests)
+        session = _open(header)
+        _send(replies, {"versions": dict(session.versions)}, {})
+        while True:
+            _, inputs = _receive(requests)
+            _send(replies, {}, session.run(inputs))
+    except (EOFError, BrokenPipeError):
+        raise
+    except (BackendUnavailable, MissingDependencyError) as error:
+        _send(replies, {"status": "unavailable", "error": str(error)}, {})
+    except MemoryError as error:
+        _send(replies, {"status": "crashed", "error": f"out of memory {error}".strip()}, {})
+    except Exception as error:  # a runtime's refusal of the model or of the inputs, in its own words
+        message = " ".join(str(error).split()) or "no message"
+        _send(replies, {"status": "crashed", "error": f"{type(error).__name__}: {message}"}, {})
+
+
+def _open(header: Mapping[str, Any]) -> Session:
+    limit_memory(header["memory_limit"])
+    module, function = header["factory"].split(":")
+    session: Session = getattr(importlib.import_module(module), function)(Path(header["model"]))
+    return session
+
+
+def _take_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Keep the two pipes to ourselves, and leave /dev/null and standard error in their places."""
+    requests, replies = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return os.fdopen(requests, "rb", buffering=0), os.fdopen(replies, "wb", buffering=0)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent ends, whatever it is doing then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def _receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]]:
+    def fill(view: memoryview) -> None:
+        while view.nbytes:
+            count = os.readv(stream.fileno(), [view])
+            if count == 0:
+                raise EOFError
+            view = view[count:]
+
+    return decode(fill)
+
+
+def _send(stream: BinaryIO, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    for part in encode(header, arrays):
+        while part.nbytes:
+            part = part[os.write(stream.fileno(), part) :]
+
+
+if __name__ == "__main__":
+    main()

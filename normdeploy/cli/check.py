@@ -1,0 +1,153 @@
+"""`normdeploy check`."""
+
+from __future__ import annotations
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from normdeploy.backends.catalog import BACKENDS
+from normdeploy.backends.resources import limit_memory
+from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, WRONG_NUMBERS
+from normdeploy.cli.output import STDOUT, console, progress_bar, write_json
+from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
+from normdeploy.reference.memory import physical_memory
+from normdeploy.validation import BackendReport, OutputReport, Report, check
+from normdeploy.validation.checker import DEFAULT_TIMEOUT
+
+_EXIT_CODES = {"pass": PASSED, "mismatch": WRONG_NUMBERS, "error": BACKEND_FAILED}
+_COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "red", "unavailable": "yellow"}
+
+
+@click.command(name="check")
+@click.argument("model", metavar="MODEL.onnx")
+@click.option("--reference", metavar="ORIGINAL.onnx", help="Run the reference on this file instead of MODEL.")
+@click.option(
+    "--backend",
+    "backends",
+    metavar="NAME",
+    multiple=True,
+    help=f"{', '.join(BACKENDS)}. May be repeated; by default all that work on this machine.",
+)
+@click.option(
+    "--data",
+    metavar="INPUTS.npz",
+    help="One array per input, samples along its first axis; an array 'labels' adds accuracies. "
+    "By default random inputs.",
+)
+@click.option("--samples", type=int, metavar="N", help="By default all of the data, or 8 random ones.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random inputs.")
+@click.option(
+    "--shape",
+    "shapes",
+    type=named_shape,
+    metavar=SHAPE_METAVAR,
+    multiple=True,
+    help="Of an input whose shape the model leaves open.",
+)
+@click.option("--rtol", type=float, help="Allow rtol * |reference| + atol; by default judged by type.")
+@click.option("--atol", type=float, help="See --rtol.")
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    default=DEFAULT_TIMEOUT,
+    show_default=True,
+    help="For loading the model, and for each batch.",
+)
+@click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: str,
+    reference: str | None,
+    backends: tuple[str, ...],
+    data: str | None,
+    samples: int | None,
+    seed: int,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    rtol: float | None,
+    atol: float | None,
+    timeout: float,
+    json_path: str | None,
+) -> None:
+    """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
+
+    Exit code: 0 all passed; 1 a backend's numbers are wrong; 2 bad usage or bad input; 3 a backend crashed,
+    timed out, or was asked for and is not available.
+    """
+    limit_memory(physical_memory())
+    with progress_bar("checking") as progress:
+        report = check(
+            model,
+            reference=reference,
+            backends=backends or None,
+            data=data,
+            samples=samples,
+            seed=seed,
+            shapes=by_name(shapes),
+            rtol=rtol,
+            atol=atol,
+            timeout=timeout,
+            progress=progress,
+        )
+    if json_path is not None:
+        write_json(json_path, report.to_json())
+    if json_path != STDOUT:
+        _show(report)
+    ctx.exit(_EXIT_CODES[report.verdict])
+
+
+def _show(report: Report) -> None:
+    labelled = report.reference_accuracy is not None
+    table = Table(title=escape(_title(report)), title_justify="left", title_style="")
+    for heading in ("backend", "status", "output", "type"):
+        table.add_column(heading)
+    for heading in ("max abs error", "max rel error", "error / allowed", "NaN", "Inf"):
+        table.add_column(heading, justify="right")
+    if labelled:
+        table.add_column("accuracy", justify="right")
+        table.add_column("flips", justify="right")
+        table.add_row("reference", *[""] * 8, f"{report.reference_accuracy:.2%}", "")
+    for backend in report.backends:
+        if backend.requested or backend.status != "unavailable":
+            _add_rows(table, backend, labelled)
+
+    out = console()
+    out.print(table)
+    for backend in report.backends:
+        if backend.reason:
+            out.print(f"{backend.name} {backend.status}: {escape(backend.reason)}", soft_wrap=True)
+        for line in backend.log:
+            out.print(f"  | {escape(line)}", style="dim", soft_wrap=True)
+    out.print(f"verdict: [bold {'green' if report.verdict == 'pass' else 'red'}]{report.verdict}[/]")
+
+
+def _title(report: Report) -> str:
+    against = "" if report.reference == report.model else f" against {report.reference}"
+    return f"{report.model}{against}, {report.samples} sample{'s' * (report.samples != 1)}"
+
+
+def _add_rows(table: Table, backend: BackendReport, labelled: bool) -> None:
+    status = f"[{_COLOURS[backend.status]}]{backend.status}[/]"
+    classes = []
+    if labelled and backend.accuracy is not None:
+        classes = [f"{backend.accuracy:.2%}", str(backend.flips)]
+    if not backend.outputs:
+        table.add_row(backend.name, status)
+    for index, output in enumerate(backend.outputs):
+        head = [backend.name, status] if index == 0 else ["", ""]
+        table.add_row(*head, *_cells(output), *(classes if index == 0 else []))
+
+
+def _cells(output: OutputReport) -> list[str]:
+    found = output.comparison
+    return [
+        escape(output.name),
+        output.dtype,
+        f"{found.max_abs_error:.2e}",
+        f"{found.max_rel_error:.2e}",
+        f"{found.noise_ratio:.3g}",
+        str(found.nan),
+        str(found.inf),
+    ]

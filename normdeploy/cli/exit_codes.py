@@ -1,0 +1,7 @@
+"""What the exit codes mean."""
+
+PASSED = 0
+WRONG_NUMBERS = 1
+BAD_INPUT = 2
+BACKEND_FAILED = 3
+INTERRUPTED = 130

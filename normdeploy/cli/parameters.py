@@ -1,0 +1,36 @@
+"""Option types that several verbs share."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from normdeploy.errors import UsageError
+
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+SHAPE_METAVAR = "NAME:1x3x224x224"
+
+
+def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """NAME:1x3x224x224 -> (name, sizes); NAME: alone is a scalar's. A name may hold colons itself."""
+    name, separator, sizes = text.rpartition(":")
+    parts = sizes.lower().split("x") if sizes else []
+    if not separator or not name or not all(_SIZE.fullmatch(part) for part in parts):
+        raise click.BadParameter(f"'{text}' is not NAME:SIZES, such as input:1x3x224x224")
+    return name, tuple(int(part) for part in parts)
+
+
+def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes of repeated options.
+
+    Raises:
+        UsageError: two for one name.
+    """
+    named: dict[str, tuple[int, ...]] = {}
+    for name, shape in shapes:
+        if name in named:
+            raise UsageError(f"--shape is given twice for '{name}'")
+        named[name] = shape
+    return named

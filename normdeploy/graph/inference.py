@@ -1,0 +1,20 @@
+"""Types and shapes that a model does not state but that follow from its operators."""
+
+from __future__ import annotations
+
+import contextlib
+
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+
+def infer(model: ir.Model) -> None:
+    """Add the types and shapes that ONNX can infer, in place; a model it cannot follow stays as it is."""
+    with contextlib.suppress(Exception):  # ONNX's inference and its wrapper raise many types
+        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+
+
+def computed_types(model: ir.Model) -> set[ir.DataType]:
+    """The types of the tensors that the main graph's nodes compute, as far as they are known."""
+    values = [value for node in model.graph for value in node.outputs]
+    return {value.dtype for value in (*values, *model.graph.outputs) if value.dtype is not None}

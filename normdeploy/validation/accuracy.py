@@ -1,0 +1,44 @@
+"""Classification accuracy over batches, and how often a backend's class differs from the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def predicted_classes(outputs: Mapping[str, Array], output: str, samples: int) -> Array:
+    """The class with the highest score, for each of the first `samples` rows of an output."""
+    scores = outputs[output]
+    classes: Array = np.argmax(scores.reshape(scores.shape[0], -1)[:samples], axis=1)
+    return classes
+
+
+def scores_output(outputs: Mapping[str, Array], rows: int) -> str | None:
+    """The first output that has a row per sample and more than one floating score in each."""
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and array.ndim >= 2 and array.shape[0] == rows and array[0].size > 1:
+            return name
+    return None
+
+
+class Tally:
+    """Counts right and flipped predictions."""
+
+    def __init__(self) -> None:
+        self.samples = self.right = self.flips = 0
+
+    def add(self, predicted: Array, labels: Array, reference: Array) -> None:
+        """Count one batch: the predictions, the truth, and the reference's predictions."""
+        self.samples += labels.size
+        self.right += int(np.count_nonzero(predicted == labels))
+        self.flips += int(np.count_nonzero(predicted != reference))
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of right ones; None if nothing was counted."""
+        return self.right / self.samples if self.samples else None

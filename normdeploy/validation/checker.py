@@ -1,0 +1,192 @@
+"""Run a model in its backends and in the reference, and compare."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+import normdeploy
+from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.errors import InputError, ModelError, UsageError
+from normdeploy.graph.inference import computed_types, infer
+from normdeploy.graph.io import ModelSource, load, save
+from normdeploy.reference import Evaluator
+from normdeploy.reference.memory import physical_memory
+from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
+from normdeploy.validation.contender import Contender
+from normdeploy.validation.declared import declared_inputs, with_shapes
+from normdeploy.validation.report import Report
+from normdeploy.validation.samples import Batch, Data, Samples, open_samples
+from normdeploy.validation.tolerance import default_tolerance, given_tolerance
+
+Progress = Callable[[int, int], None]
+"""Called with the number of samples done and of all samples."""
+
+DEFAULT_TIMEOUT = 300.0
+
+
+def check(
+    model: ModelSource,
+    *,
+    reference: ModelSource | None = None,
+    backends: Sequence[str] | None = None,
+    data: Data | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare what backends make of a model with the float64 reference.
+
+    Args:
+        model: the deployed model.
+        reference: the original; by default the deployed model itself.
+        backends: names; by default all that work on this machine.
+        data: an .npz file, or arrays by name; the first axis counts samples. By default random inputs.
+            An array `labels` that is no input adds accuracies.
+        samples: how many; by default all of the data, or 8 random ones.
+        seed: of the random inputs.
+        shapes: of inputs whose shape the model leaves open.
+        rtol, atol: allow rtol · |reference| + atol; by default see `normdeploy.validation.tolerance`.
+        timeout: seconds that a backend may take to load the model, and for each batch.
+        progress: is told about each batch.
+
+    Raises:
+        NormdeployError: bad usage or bad input. What a backend does wrong is in the report instead.
+    """
+    if not timeout > 0:
+        raise UsageError(f"timeout must be above 0, got {timeout}")
+    chosen = [find(name) for name in dict.fromkeys(backends)] if backends else list(BACKENDS.values())
+    deployed = load(model)
+    original = deployed if reference is None else load(reference)
+    if original is not deployed:
+        _require_same_interface(deployed, original)
+    _require_tensors(deployed)
+    infer(deployed)
+    tolerance = given_tolerance(rtol, atol) or default_tolerance(computed_types(deployed))
+    inputs = with_shapes(declared_inputs(deployed), shapes or {})
+
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_samples(inputs, data, samples, seed))
+        path = stack.enter_context(_on_disk(model))
+        contenders = [
+            stack.enter_context(Contender(backend, backends is not None, tolerance)) for backend in chosen
+        ]
+        for contender in contenders:
+            contender.start(path, timeout, physical_memory())
+        accuracy = _stream(Evaluator(original), contenders, opened, progress)
+        return Report(
+            model=_name(model),
+            reference=_name(model if reference is None else reference),
+            samples=opened.count,
+            seed=seed,
+            backends=[contender.report(opened.labelled) for contender in contenders],
+            reference_accuracy=accuracy,
+            environment=environment(),
+        )
+
+
+def _stream(
+    evaluator: Evaluator, contenders: Sequence[Contender], samples: Samples, progress: Progress | None
+) -> float | None:
+    """Put every batch through the reference and the contenders; the reference's accuracy, with labels."""
+    tally, scores, done = Tally(), None, 0
+    for batch in samples.batches:
+        if not any(contender.alive for contender in contenders):
+            break
+        expected = evaluator.run(batch.inputs)
+        predicted = None
+        if batch.labels is not None:
+            scores = scores or _scores(expected, batch)
+            predicted = predicted_classes(expected, scores, batch.samples)
+            tally.add(predicted, batch.labels, predicted)
+        for contender in contenders:
+            contender.judge(batch, expected, scores, predicted)
+        done += batch.samples
+        if progress is not None:
+            progress(done, samples.count)
+    return tally.accuracy
+
+
+def _scores(expected: Mapping[str, Any], batch: Batch) -> str:
+    rows = max((array.shape[0] for array in batch.inputs.values() if array.ndim), default=1)
+    output = scores_output(expected, rows)
+    if output is None:
+        raise InputError("the data has 'labels', but the model has no output with class scores per sample")
+    return output
+
+
+def _require_same_interface(deployed: ir.Model, original: ir.Model) -> None:
+    pairs = (
+        (
+            "inputs",
+            {item.name for item in declared_inputs(deployed)},
+            {item.name for item in declared_inputs(original)},
+        ),
+        ("outputs", _output_names(deployed), _output_names(original)),
+    )
+    for what, ours, theirs in pairs:
+        if ours != theirs:
+            raise InputError(
+                f"the model and its reference have different {what}: {_listed(ours)} and {_listed(theirs)}; "
+                f"rename them so that they agree"
+            )
+
+
+def _output_names(model: ir.Model) -> set[str]:
+    return {str(value.name) for value in model.graph.outputs}
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
+
+
+def _require_tensors(model: ir.Model) -> None:
+    for value in model.graph.outputs:
+        if value.type is not None and not isinstance(value.type, ir.TensorType):
+            raise ModelError(f"output '{value.name}' is {value.type}: only tensors can be checked")
+
+
+@contextlib.contextmanager
+def _on_disk(model: ModelSource) -> Iterator[Path]:
+    """The model's file, or a temporary one."""
+    if isinstance(model, str | os.PathLike):
+        yield Path(model)
+        return
+    with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
+        path = Path(folder) / "model.onnx"
+        save(load(model), path)
+        yield path
+
+
+def _name(model: ModelSource) -> str:
+    if isinstance(model, str | os.PathLike):
+        return str(model)
+    graph = model.graph
+    return graph.name or "the model"
+
+
+def environment() -> dict[str, Any]:
+    """Versions that can change a result."""
+    return {
+        "normdeploy": normdeploy.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnx": onnx.__version__,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }

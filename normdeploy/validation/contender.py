@@ -1,0 +1,129 @@
+"""One backend during a check: its process, its failures, and what has been compared so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from normdeploy.backends.base import BackendFailure
+from normdeploy.backends.catalog import Backend
+from normdeploy.backends.process import WorkerSession
+from normdeploy.validation.accuracy import Tally, predicted_classes
+from normdeploy.validation.compare import Comparison, compare
+from normdeploy.validation.declared import format_dims
+from normdeploy.validation.report import BackendReport, OutputReport, Status
+from normdeploy.validation.samples import Batch
+from normdeploy.validation.tolerance import Tolerance
+
+Array = NDArray[Any]
+
+
+class Contender:
+    """Use it as a context manager: leaving it ends the backend's process."""
+
+    def __init__(self, backend: Backend, requested: bool, tolerance: Tolerance) -> None:
+        self._backend = backend
+        self._requested = requested
+        self._tolerance = tolerance
+        self._session: WorkerSession | None = None
+        self._loaded = False
+        self._failure: BackendFailure | None = None
+        self._outputs: dict[str, OutputReport] = {}
+        self._wrong_shape = ""
+        self._tally = Tally()
+
+    def __enter__(self) -> Contender:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            self._session.__exit__(kind, error, trace)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still give results."""
+        return self._failure is None
+
+    def start(self, model: Path, timeout: float, memory_limit: float) -> None:
+        """Start its process; a backend that is not available fails here."""
+        try:
+            self._session = self._backend.start(model, timeout, memory_limit)
+        except BackendFailure as failure:
+            self._failure = failure
+
+    def judge(
+        self, batch: Batch, expected: Mapping[str, Array], scores: str | None, predicted: Array | None
+    ) -> None:
+        """Run one batch and compare each output with the expected one.
+
+        Args:
+            batch: the inputs, and the labels if there are any.
+            expected: the reference's outputs.
+            scores: the output that holds class scores, with labels.
+            predicted: the reference's classes, with labels.
+        """
+        if self._session is None or self._failure is not None:
+            return
+        try:
+            if not self._loaded:
+                self._session.ready()
+                self._loaded = True
+            actual = self._session.run(batch.inputs)
+        except BackendFailure as failure:
+            self._failure = failure
+            return
+        for name, reference in expected.items():
+            self._compare(name, actual[name], reference)
+        if batch.labels is not None and scores is not None and predicted is not None:
+            classes = predicted_classes(actual, scores, batch.samples)
+            self._tally.add(classes, batch.labels, predicted)
+
+    def _compare(self, name: str, actual: Array, expected: Array) -> None:
+        before = self._outputs.get(name)
+        comparison = before.comparison if before else Comparison()
+        if actual.shape == expected.shape:
+            comparison += compare(actual, expected, self._tolerance)
+        else:
+            self._wrong_shape = (
+                f"output '{name}' has shape {format_dims(actual.shape)}, "
+                f"the reference has {format_dims(expected.shape)}"
+            )
+        self._outputs[name] = OutputReport(name, str(actual.dtype), comparison)
+
+    def report(self, labelled: bool) -> BackendReport:
+        """What became of it; `labelled` if predictions were counted."""
+        status, reason = self._status()
+        counted = labelled and self._tally.samples > 0
+        return BackendReport(
+            name=self._backend.name,
+            status=status,
+            reason=reason,
+            requested=self._requested,
+            outputs=list(self._outputs.values()),
+            accuracy=self._tally.accuracy if counted else None,
+            flips=self._tally.flips if counted else None,
+            log=self._failure.log if self._failure else (),
+            versions=self._session.versions if self._session else {},
+        )
+
+    def _status(self) -> tuple[Status, str]:
+        if self._failure is not None:
+            return self._failure.status, self._failure.reason
+        if self._wrong_shape:
+            return "mismatch", self._wrong_shape
+        wrong = [output for output in self._outputs.values() if output.comparison.wrong]
+        if not wrong:
+            return "pass", ""
+        worst = max(wrong, key=lambda output: output.comparison.noise_ratio)
+        found = worst.comparison
+        misplaced = f", {found.misplaced} with a NaN or infinity that only one has" if found.misplaced else ""
+        return (
+            "mismatch",
+            f"output '{worst.name}': {found.wrong} of {found.elements} elements are wrong{misplaced}",
+        )

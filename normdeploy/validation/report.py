@@ -1,0 +1,116 @@
+"""The result of a check, and its JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from normdeploy.validation.compare import Comparison
+
+SCHEMA = 1
+
+Status = Literal["pass", "mismatch", "crashed", "timeout", "unavailable"]
+Verdict = Literal["pass", "mismatch", "error"]
+
+
+@dataclass(frozen=True)
+class OutputReport:
+    """One output of one backend; `dtype` is the type that the backend returned."""
+
+    name: str
+    dtype: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class BackendReport:
+    """What became of one backend.
+
+    Args:
+        name: as in `--backend`.
+        status: "pass", "mismatch", or how it failed.
+        reason: one line; empty for "pass".
+        requested: whether it was asked for by name.
+        outputs: what was compared before the backend ended.
+        accuracy: share of labels that its classes equal; None without labels.
+        flips: samples whose class differs from the reference's; None without labels.
+        log: the last lines that its process wrote, if it failed.
+        versions: of the runtime's libraries.
+    """
+
+    name: str
+    status: Status
+    reason: str = ""
+    requested: bool = False
+    outputs: Sequence[OutputReport] = ()
+    accuracy: float | None = None
+    flips: int | None = None
+    log: Sequence[str] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of `check`."""
+
+    model: str
+    reference: str
+    samples: int
+    seed: int
+    backends: Sequence[BackendReport]
+    reference_accuracy: float | None
+    environment: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """ "mismatch" if any backend's numbers are wrong; "error" if one failed, or if none could judge.
+
+        A backend that is unavailable counts only if it was asked for by name.
+        """
+        statuses = [backend.status for backend in self.backends]
+        if "mismatch" in statuses:
+            return "mismatch"
+        failed = any(
+            backend.status in ("crashed", "timeout")
+            or (backend.status == "unavailable" and backend.requested)
+            for backend in self.backends
+        )
+        return "error" if failed or "pass" not in statuses else "pass"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary for `json.dumps`. A ratio that is infinite is null."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "reference": self.reference,
+            "verdict": self.verdict,
+            "samples": self.samples,
+            "seed": self.seed,
+            "reference_accuracy": self.reference_accuracy,
+            "backends": [_backend_json(backend) for backend in self.backends],
+            "environment": dict(self.environment),
+        }
+
+
+def _backend_json(backend: BackendReport) -> dict[str, Any]:
+    outputs = [
+        {"name": output.name, "dtype": output.dtype, **_finite(asdict(output.comparison))}
+        for output in backend.outputs
+    ]
+    return {
+        "name": backend.name,
+        "status": backend.status,
+        "reason": backend.reason,
+        "outputs": outputs,
+        "first_divergence": None,
+        "accuracy": backend.accuracy,
+        "flips": backend.flips,
+        "log": list(backend.log),
+        "versions": dict(backend.versions),
+    }
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
