@@ -159,7 +159,8 @@ def _weight(absorber: Absorber, node: ir.Node) -> Array:
 def _expect_channels(node: ir.Node, channels: int, affine: Affine) -> None:
     if channels != affine.scale.size:
         raise Refused(
-            f"{node.op_type} '{node.name}' makes {channels} channels, the parameters are for {affine.scale.size}"
+            f"{node.op_type} '{node.name}' makes {channels} channels, "
+            f"the parameters are for {affine.scale.size}"
         )
 
 

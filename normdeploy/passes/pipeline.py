@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
 
-from normdeploy.graph.io import ModelSource, load
 from normdeploy.passes.fold_batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.recover_lrn import RecoverLRN

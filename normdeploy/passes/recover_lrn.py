@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from normdeploy.errors import ConventionError
 from normdeploy.graph import custom
 from normdeploy.graph.edit import Editor
 from normdeploy.limits import refusals
@@ -57,7 +56,7 @@ class RecoverLRN(ir.passes.InPlacePass):
 
 @dataclass(frozen=True)
 class _Match:
-    """y = x / (shift + scale · mean)^beta, where `mean` comes from the square of x by layout and window nodes."""
+    """y = x / (shift + scale · mean)^beta, where `mean` comes from the square of x."""
 
     x: ir.Value
     mean: Chain

@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import onnx_ir as ir
 import torch
@@ -18,6 +19,7 @@ from torch.export import Dim, ExportedProgram
 from normdeploy.errors import ExportError, InputError, UsageError
 from normdeploy.graph.io import save
 from normdeploy.passes import Report, rewrite
+from normdeploy.torch.names import name_dimensions, name_nodes_by_module
 
 Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 """Example inputs: one tensor, the positional arguments of `forward`, or its arguments by name."""
@@ -28,8 +30,8 @@ def export(
     args: Inputs | None,
     path: str | os.PathLike[str],
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    dynamic: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    dynamic: Mapping[str, Sequence[int]] = MappingProxyType({}),
     output_names: Sequence[str] | None = None,
     opset: int | None = None,
     fold: bool = True,
@@ -61,12 +63,12 @@ def export(
                 "an exported program has fixed its shapes: give --shape and --dynamic to torch.export"
             )
         _refuse_training_program(module)
-        program, names = module, None
+        program = module
     else:
         _refuse_training_module(module)
-        names = _named(module, args)
-        program = _trace(module, names, shapes or {}, dynamic or {})
+        program = _trace(module, _named(module, args), shapes, dynamic)
     model = _to_onnx(program, output_names, opset)
+    name_dimensions(model, {(name, axis): _word(name, axis) for name in dynamic for axis in dynamic[name]})
     report = rewrite(model, fold=fold)
     save(model, path)
     return report
@@ -77,8 +79,8 @@ def _refuse_training_module(module: nn.Module) -> None:
     if training:
         more = f" and {len(training) - 1} more" if len(training) > 1 else ""
         raise ExportError(
-            f"module '{training[0]}'{more} is in training mode; call module.eval() first, so that BatchNorm uses its "
-            "trained statistics and Dropout does nothing"
+            f"module '{training[0]}'{more} is in training mode; call module.eval() first, so that BatchNorm "
+            "uses its trained statistics and Dropout does nothing"
         )
 
 
@@ -122,11 +124,8 @@ def _trace(
     inputs = {name: _resized(value, shapes.get(name)) for name, value in inputs.items()}
     axes = {name: _checked_axes(name, inputs[name], dynamic.get(name, ())) for name in inputs}
     inputs = {name: _at_least_two(value, axes[name]) for name, value in inputs.items()}
-    batch = Dim("batch")
-    dims = {
-        name: {axis: batch if axis == 0 else Dim(f"{name}_dim{axis}") for axis in axes[name]}
-        for name in inputs
-    }
+    symbols = {word: Dim(word) for word in {_word(name, axis) for name in inputs for axis in axes[name]}}
+    dims = {name: {axis: symbols[_word(name, axis)] for axis in axes[name]} for name in inputs}
     try:
         with _quiet():
             return torch.export.export(
@@ -134,6 +133,10 @@ def _trace(
             )
     except Exception as error:  # torch raises many types for what a module may do wrong
         raise ExportError(f"torch cannot export {type(module).__name__}: {_first_line(error)}") from error
+
+
+def _word(name: str, axis: int) -> str:
+    return "batch" if axis == 0 else f"{name}_dim{axis}"
 
 
 def _resized(value: Tensor, shape: Sequence[int] | None) -> Tensor:
@@ -180,6 +183,7 @@ def _to_onnx(program: ExportedProgram, output_names: Sequence[str] | None, opset
     except Exception as error:  # torch raises many types for what it cannot translate
         raise ExportError(f"torch cannot write this module as ONNX: {_first_line(error)}") from error
     assert result is not None
+    name_nodes_by_module(result.model)
     ClearMetadataAndDocStringPass()(result.model)  # stack traces with the exporting machine's paths
     return result.model
 

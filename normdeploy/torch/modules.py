@@ -85,9 +85,7 @@ class BatchNormPerActivation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.shape:
-            raise UsageError(
-                f"BatchNormPerActivation takes (N, *{self.shape}), got shape {tuple(x.shape)}"
-            )
+            raise UsageError(f"BatchNormPerActivation takes (N, *{self.shape}), got shape {tuple(x.shape)}")
         if not self.training:
             scale = self.weight / torch.sqrt(self.running_var + self.eps)
             return x * scale + (self.bias - self.running_mean * scale)

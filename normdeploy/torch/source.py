@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pickle
 import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -34,8 +36,8 @@ def export_source(
     source: str,
     path: str | os.PathLike[str],
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    dynamic: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    dynamic: Mapping[str, Sequence[int]] = MappingProxyType({}),
     opset: int | None = None,
     fold: bool = True,
 ) -> Report:
@@ -82,6 +84,8 @@ def load_program(path: Path) -> ExportedProgram:
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
         return torch.export.load(path)
+    except pickle.UnpicklingError as error:
+        raise ExportError(f"{path}: holds pickled objects other than tensors, which may run code") from error
     except Exception as error:  # a damaged archive fails anywhere in torch's reader
         raise ExportError(f"{path}: torch cannot read this exported program: {_reason(error)}") from error
     finally:
