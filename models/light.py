@@ -89,7 +89,7 @@ def _what_follows(uses: _Uses, node: onnx.NodeProto) -> str:
 def _draw(
     random: np.random.Generator, shape: tuple[int, ...], node: onnx.NodeProto, place: int, follower: str
 ) -> np.ndarray:
-    """Values for the parameter at a place of a node: He's variance before a Relu, residual branches halved."""
+    """Values for one parameter: with He's variance before a Relu, and residual branches halved."""
     gain = 2 if follower == "Relu" else 1
 
     def uniform(mean: float, deviation: float) -> np.ndarray:
