@@ -1,4 +1,4 @@
-"""Option types that several verbs share."""
+"""Option values that several verbs share."""
 
 from __future__ import annotations
 
@@ -33,4 +33,20 @@ def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[
         if name in named:
             raise UsageError(f"--shape is given twice for '{name}'")
         named[name] = shape
+    return named
+
+
+def named_axis(text: str) -> tuple[str, int]:
+    """NAME:AXIS -> (name, axis)."""
+    name, separator, axis = text.rpartition(":")
+    if not separator or not name or not _SIZE.fullmatch(axis):
+        raise click.BadParameter(f"'{text}' is not NAME:AXIS, such as input:0")
+    return name, int(axis)
+
+
+def axes_by_name(axes: tuple[tuple[str, int], ...]) -> dict[str, list[int]]:
+    """The axes of repeated options."""
+    named: dict[str, list[int]] = {}
+    for name, axis in axes:
+        named.setdefault(name, []).append(axis)
     return named
