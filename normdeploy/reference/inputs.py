@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.errors import InputError
+from normdeploy.errors import InputError, ModelError
 from normdeploy.reference.dtypes import Array, compute_dtype, widen
 
 
@@ -18,6 +18,7 @@ def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Valu
     takes any size.
 
     Raises:
+        ModelError: the graph takes a sequence or an optional.
         InputError: a name that is missing or unknown, or an array of another type, rank or shape.
     """
     declared = {str(value.name): value for value in graph.inputs}
@@ -26,6 +27,11 @@ def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Valu
         names = ", ".join(f"'{name}'" for name in declared) or "none"
         raise InputError(f"the model has no input '{unknown[0]}': its inputs are {names}")
     checked = {}
+    for value in graph.inputs:
+        if value.type is not None and not isinstance(value.type, ir.TensorType):
+            raise ModelError(
+                f"input '{value.name}' is no tensor: the NumPy reference has no sequences or optionals"
+            )
     for name, value in declared.items():
         if name in inputs:
             checked[value] = _checked(value, np.asarray(inputs[name]))

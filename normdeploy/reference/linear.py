@@ -41,6 +41,12 @@ def einsum(*inputs: Array, equation: str) -> Array:
     return np.asarray(product)
 
 
+@operator("Det", since=11)
+def det(x: Array) -> Array:
+    """Of each matrix in the last two axes."""
+    return np.asarray(np.linalg.det(x))
+
+
 def _scaled(x: Array, factor: float) -> Array:
     """factor · x in x's own type."""
     return (x * factor).astype(x.dtype, copy=False)

@@ -8,27 +8,41 @@ from types import ModuleType
 
 from normdeploy.reference import (
     activation,
+    casting,
+    control_flow,
     convolution,
     custom,
     elementwise,
     generators,
+    indexing,
     layout,
     linear,
+    logical,
     normalization,
     pooling,
+    recurrent,
+    reduction,
+    resampling,
 )
 from normdeploy.reference.signature import Operator, marked_operators
 
 _MODULES: tuple[ModuleType, ...] = (
     activation,
+    casting,
+    control_flow,
     convolution,
     custom,
     elementwise,
     generators,
+    indexing,
     layout,
     linear,
+    logical,
     normalization,
     pooling,
+    recurrent,
+    reduction,
+    resampling,
 )
 
 

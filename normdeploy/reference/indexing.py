@@ -1,0 +1,155 @@
+"""Operators that pick elements by index, or put them there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from normdeploy.reference.dtypes import Array
+from normdeploy.reference.memory import require_memory
+from normdeploy.reference.signature import operator
+
+_COMBINE: dict[str, np.ufunc] = {
+    "add": np.add,
+    "mul": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+}
+
+
+@operator("Gather", since=1)
+def gather(x: Array, indices: Array, *, axis: int = 0) -> Array:
+    axis = axis % x.ndim
+    require_memory((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.itemsize)
+    return np.asarray(np.take(x, indices, axis=axis))
+
+
+@operator("GatherElements", since=11)
+def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:
+    """y[i, j, ...] = x[i, indices[i, j, ...], ...] for axis 1; indices may be smaller than x elsewhere."""
+    return np.asarray(x[_element_index(indices, axis % x.ndim, x.shape)])
+
+
+@operator("GatherND", since=11)
+def gather_nd(x: Array, indices: Array, *, batch_dims: int = 0) -> Array:
+    """The last axis of `indices` holds index tuples into the axes of x after the batch axes."""
+    require_memory((*indices.shape[:-1], *x.shape[batch_dims + indices.shape[-1] :]), x.itemsize)
+    return np.asarray(x[_tuple_index(indices, batch_dims)])
+
+
+@operator("Scatter", since=9)
+def scatter(x: Array, indices: Array, updates: Array, *, axis: int = 0) -> Array:
+    return scatter_elements(x, indices, updates, axis=axis)
+
+
+@operator("ScatterElements", since=11)
+def scatter_elements(
+    x: Array, indices: Array, updates: Array, *, axis: int = 0, reduction: str = "none"
+) -> Array:
+    return _scattered(x, _element_index(indices, axis % x.ndim, x.shape), updates, reduction)
+
+
+@operator("ScatterND", since=11)
+def scatter_nd(x: Array, indices: Array, updates: Array, *, reduction: str = "none") -> Array:
+    return _scattered(x, _tuple_index(indices, 0), updates, reduction)
+
+
+def _scattered(x: Array, index: tuple[Any, ...], updates: Array, reduction: str) -> Array:
+    y = x.copy()
+    if reduction == "none":
+        y[index] = updates
+    else:
+        _COMBINE[reduction].at(y, index, updates)
+    return y
+
+
+def _element_index(indices: Array, axis: int, shape: Sequence[int]) -> tuple[Any, ...]:
+    index: list[Array] = list(np.indices(indices.shape, sparse=True))
+    index[axis] = _within(indices, shape[axis])
+    return tuple(index)
+
+
+def _tuple_index(indices: Array, batch_dims: int) -> tuple[Any, ...]:
+    batch = np.indices(indices.shape[:-1], sparse=True)[:batch_dims]
+    return (*batch, *np.moveaxis(indices, -1, 0))
+
+
+def _within(indices: Array, length: int) -> Array:
+    """Indices counted from the end made positive; IndexError for those outside."""
+    if np.any((indices < -length) | (indices >= length)):
+        raise IndexError(f"an index is outside [{-length}, {length - 1}]")
+    return np.where(indices < 0, indices + length, indices)
+
+
+@operator("TopK", since=1)
+def top_k_attribute(x: Array, *, k: int, axis: int = -1) -> Sequence[Array]:
+    return _top_k(x, k, axis, largest=True)
+
+
+@operator("TopK", since=10)
+def top_k(x: Array, k: Array, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> Sequence[Array]:  # noqa: A002
+    """Values in order, and their indices; of equal values the first comes first."""
+    return _top_k(x, int(k.item()), axis, bool(largest))
+
+
+def _top_k(x: Array, k: int, axis: int, largest: bool) -> Sequence[Array]:
+    length = x.shape[axis]
+    if not 0 <= k <= length:
+        raise ValueError(f"k = {k} is outside [0, {length}], the length of axis {axis}")
+    if largest:
+        order = length - 1 - np.flip(np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
+    else:
+        order = np.argsort(x, axis=axis, kind="stable")
+    indices = np.take(order, np.arange(k), axis=axis)
+    return [np.take_along_axis(x, indices, axis), indices]
+
+
+@operator("OneHot", since=9)
+def one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> Array:
+    """values = (off, on); an index outside [−depth, depth − 1] leaves all off."""
+    count = int(depth.item())
+    require_memory((*indices.shape, count), values.itemsize)
+    wanted = np.where(indices < 0, indices + count, indices).astype(np.int64)
+    axis = axis + indices.ndim + 1 if axis < 0 else axis
+    classes = np.arange(count).reshape(-1, *[1] * (indices.ndim - axis))
+    return np.asarray(np.where(np.expand_dims(wanted, axis) == classes, values[1], values[0]))
+
+
+@operator("NonZero", since=9)
+def non_zero(x: Array) -> Array:
+    """(rank, count): the indices of elements that are not zero."""
+    return np.asarray(np.nonzero(np.atleast_1d(x)), dtype=np.int64)
+
+
+@operator("Compress", since=9)
+def compress(x: Array, condition: Array, *, axis: int | None = None) -> Array:
+    return np.asarray(np.compress(condition, x, axis=axis))
+
+
+@operator("ReverseSequence", since=10)
+def reverse_sequence(x: Array, sequence_lens: Array, *, batch_axis: int = 1, time_axis: int = 0) -> Array:
+    """Each batch item's first `sequence_lens` steps in reverse order."""
+    steps = np.arange(x.shape[time_axis])
+    lengths = sequence_lens[:, None]
+    order = np.where(steps < lengths, lengths - 1 - steps, steps)  # (batch, time)
+    shape = [1] * x.ndim
+    shape[batch_axis], shape[time_axis] = order.shape
+    order = order if batch_axis < time_axis else order.T
+    return np.take_along_axis(x, order.reshape(shape), time_axis)
+
+
+@operator("Unique", since=11)
+def unique(x: Array, *, axis: int | None = None, sorted: int = 1) -> Sequence[Array]:  # noqa: A002
+    """Values, first indices, the inverse and counts; in order of value or of first occurrence."""
+    values, first, inverse, counts = np.unique(
+        x, return_index=True, return_inverse=True, return_counts=True, axis=axis
+    )
+    inverse = inverse.reshape(-1)
+    if not sorted:
+        order = np.argsort(first)
+        values = np.take(values, order, axis=0 if axis is None else axis)
+        inverse = np.argsort(order)[inverse]
+        first, counts = first[order], counts[order]
+    return [values, first, inverse, counts]
