@@ -1,6 +1,6 @@
 """Transforms of ONNX graphs: BatchNorm folded, LRN recovered."""
 
-from normdeploy.passes.pipeline import rewrite
+from normdeploy.passes.pipeline import Optimized, Target, optimize, rewrite
 from normdeploy.passes.report import BatchNormRecord, LRNRecord, Report
 
-__all__ = ["BatchNormRecord", "LRNRecord", "Report", "rewrite"]
+__all__ = ["BatchNormRecord", "LRNRecord", "Optimized", "Report", "Target", "optimize", "rewrite"]

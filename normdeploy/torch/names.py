@@ -30,7 +30,8 @@ def name_nodes_by_module(model: ir.Model) -> None:
 
 def _module_path(node: ir.Node) -> str:
     scopes = ast.literal_eval(node.metadata_props.get(_SCOPES, "[]"))
-    return str(scopes[-2]) if len(scopes) > 1 else ""
+    path = str(scopes[-2]) if len(scopes) > 1 else ""
+    return "" if path.startswith("_") else path  # torch's own placeholders for code outside any module
 
 
 def name_dimensions(model: ir.Model, names: Mapping[tuple[str, int], str]) -> None:
