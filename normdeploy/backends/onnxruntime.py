@@ -40,14 +40,26 @@ class OnnxRuntimeSession:
         # Idle threads would otherwise spin, and slow whatever else runs between two calls.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(model), options, providers=list(providers))
+        declared = (*self._session.get_inputs(), *self._session.get_outputs())
+        self._has_extension_types = any(_element(value.type) in _EXTENSION_TYPES for value in declared)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.versions = {"onnxruntime": onnxruntime.__version__}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs of the model."""
-        values = {name: _to_value(np.ascontiguousarray(array)) for name, array in inputs.items()}
-        results = self._session.run_with_ort_values(self._outputs, values)
-        return {name: _to_array(value) for name, value in zip(self._outputs, results, strict=True)}
+        results: Sequence[Array]
+        if self._has_extension_types:
+            values = {name: _to_value(np.ascontiguousarray(array)) for name, array in inputs.items()}
+            returned = self._session.run_with_ort_values(self._outputs, values)
+            results = [_to_array(value) for value in returned]
+        else:
+            results = self._session.run(self._outputs, dict(inputs))
+        return dict(zip(self._outputs, results, strict=True))
+
+
+def _element(tensor_type: str) -> str:
+    """tensor(bfloat16) -> bfloat16"""
+    return tensor_type.removeprefix("tensor(").removesuffix(")")
 
 
 def _to_value(array: Array) -> onnxruntime.OrtValue:
@@ -59,7 +71,7 @@ def _to_value(array: Array) -> onnxruntime.OrtValue:
 
 
 def _to_array(value: onnxruntime.OrtValue) -> Array:
-    name = value.data_type().removeprefix("tensor(").removesuffix(")")
+    name = _element(value.data_type())
     if name not in _EXTENSION_TYPES:
         result: Array = value.numpy()
         return result
