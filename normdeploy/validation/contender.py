@@ -13,7 +13,7 @@ from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import Backend
 from normdeploy.backends.process import WorkerSession
 from normdeploy.validation.accuracy import Tally, predicted_classes
-from normdeploy.validation.compare import Comparison, compare
+from normdeploy.validation.compare import compare, is_floating
 from normdeploy.validation.declared import format_dims
 from normdeploy.validation.report import BackendReport, OutputReport, Status
 from normdeploy.validation.samples import Batch
@@ -33,7 +33,7 @@ class Contender:
         self._loaded = False
         self._failure: BackendFailure | None = None
         self._outputs: dict[str, OutputReport] = {}
-        self._wrong_shape = ""
+        self._misfit = ""
         self._tally = Tally()
 
     def __enter__(self) -> Contender:
@@ -79,22 +79,26 @@ class Contender:
             self._failure = failure
             return
         for name, reference in expected.items():
-            self._compare(name, actual[name], reference)
-        if batch.labels is not None and scores is not None and predicted is not None:
+            self._compare(name, actual.get(name), reference)
+        if batch.labels is not None and scores is not None and predicted is not None and not self._misfit:
             classes = predicted_classes(actual, scores, batch.samples)
             self._tally.add(classes, batch.labels, predicted)
 
-    def _compare(self, name: str, actual: Array, expected: Array) -> None:
-        before = self._outputs.get(name)
-        comparison = before.comparison if before else Comparison()
-        if actual.shape == expected.shape:
-            comparison += compare(actual, expected, self._tolerance)
-        else:
-            self._wrong_shape = (
+    def _compare(self, name: str, actual: Array | None, expected: Array) -> None:
+        if actual is None:
+            self._misfit = f"there is no output '{name}'"
+        elif actual.shape != expected.shape:
+            self._misfit = (
                 f"output '{name}' has shape {format_dims(actual.shape)}, "
-                f"the reference has {format_dims(expected.shape)}"
+                f"and {format_dims(expected.shape)} in the reference"
             )
-        self._outputs[name] = OutputReport(name, str(actual.dtype), comparison)
+        elif is_floating(actual) != is_floating(expected):
+            self._misfit = f"output '{name}' has type {actual.dtype}, and {expected.dtype} in the reference"
+        else:
+            before = self._outputs.get(name)
+            comparison = compare(actual, expected, self._tolerance)
+            total = before.comparison + comparison if before else comparison
+            self._outputs[name] = OutputReport(name, str(actual.dtype), total)
 
     def report(self, labelled: bool) -> BackendReport:
         """What became of it; `labelled` if predictions were counted."""
@@ -115,8 +119,8 @@ class Contender:
     def _status(self) -> tuple[Status, str]:
         if self._failure is not None:
             return self._failure.status, self._failure.reason
-        if self._wrong_shape:
-            return "mismatch", self._wrong_shape
+        if self._misfit:
+            return "mismatch", self._misfit
         wrong = [output for output in self._outputs.values() if output.comparison.wrong]
         if not wrong:
             return "pass", ""
