@@ -24,6 +24,7 @@ from normdeploy.reference import (
     reduction,
     resampling,
 )
+from normdeploy.reference.edge import delegated
 from normdeploy.reference.signature import Operator, marked_operators
 
 _MODULES: tuple[ModuleType, ...] = (
@@ -63,7 +64,9 @@ OPERATORS = _collect(_MODULES)
 def lookup(op_type: str, domain: str, opset: int) -> Operator | None:
     """The variant of an operator that holds in an opset version."""
     variants = [item for item in OPERATORS.get((domain, op_type), ()) if item.since <= opset]
-    return variants[-1] if variants else None
+    if variants:
+        return variants[-1]
+    return delegated(op_type, opset) if domain == "" else None
 
 
 def why_missing(op_type: str, domain: str, opset: int) -> str:

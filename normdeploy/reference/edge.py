@@ -1,0 +1,83 @@
+"""Rare operators that onnx's own reference evaluator computes, in float64 as well.
+
+Each is here because all its ONNX node tests pass that way. An operator with an implementation of its own
+does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from normdeploy.reference.dtypes import Array
+from normdeploy.reference.signature import Operator
+
+DELEGATED = frozenset(
+    {
+        "AffineGrid",
+        "Attention",
+        "CausalConvWithState",
+        "CenterCropPad",
+        "Col2Im",
+        "ConvInteger",
+        "DFT",
+        "DeformConv",
+        "GridSample",
+        "LinearAttention",
+        "MatMulInteger",
+        "MaxUnpool",
+        "NegativeLogLikelihoodLoss",
+        "NonMaxSuppression",
+        "QLinearConv",
+        "QLinearMatMul",
+        "RoiAlign",
+        "RotaryEmbedding",
+        "STFT",
+        "SoftmaxCrossEntropyLoss",
+        "SwiGLU",
+        "TensorScatter",
+    }
+)
+"""Operators of the default domain."""
+
+
+def delegated(op_type: str, opset: int) -> Operator | None:
+    """One of `DELEGATED`, as it is in an opset version; None where it does not exist yet."""
+    if op_type not in DELEGATED or not onnx.defs.has(op_type):
+        return None
+    schema = onnx.defs.get_schema(op_type)
+    if schema.since_version > opset:
+        try:
+            schema = onnx.defs.get_schema(op_type, opset)
+        except onnx.defs.SchemaError:
+            return None
+
+    def compute(*inputs: Array | None, n_outputs: int, **attributes: Any) -> Sequence[Array]:
+        return _run_single_node(op_type, opset, inputs, n_outputs, attributes)
+
+    return Operator(op_type, "", schema.since_version, compute, frozenset(schema.attributes), True)
+
+
+def _run_single_node(
+    op_type: str, opset: int, inputs: Sequence[Array | None], n_outputs: int, attributes: dict[str, Any]
+) -> Sequence[Array]:
+    names = ["" if x is None else f"x{i}" for i, x in enumerate(inputs)]
+    outputs = [f"y{i}" for i in range(n_outputs)]
+    feeds = {name: x for name, x in zip(names, inputs, strict=True) if x is not None}
+    graph = helper.make_graph(
+        [helper.make_node(op_type, names, outputs, **attributes)],
+        op_type,
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+            for name, x in feeds.items()
+        ],
+        [onnx.ValueInfoProto(name=name) for name in outputs],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    results: Any = ReferenceEvaluator(model).run(None, feeds)
+    return [np.asarray(result) for result in results]
