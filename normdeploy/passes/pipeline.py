@@ -14,6 +14,7 @@ from normdeploy.passes.fold_batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.recover_lrn import RecoverLRN
 from normdeploy.passes.report import Report
+from normdeploy.passes.resolve_cast_like import ResolveCastLike
 
 Target = Literal["portable", "ort-cpu", "tensorrt"]
 
@@ -51,7 +52,7 @@ def rewrite(model: ir.Model, *, fold: bool = True) -> Report:
         fold: whether to fold BatchNorm.
     """
     report = Report(nodes_before=len(model.graph))
-    passes: list[ir.passes.InPlacePass] = [ShapeInferencePass(), RecoverLRN(report)]
+    passes: list[ir.passes.InPlacePass] = [ShapeInferencePass(), ResolveCastLike(), RecoverLRN(report)]
     if fold:
         passes.append(FoldBatchNorm(report))
     passes += [FoldConstants(), RemoveUnusedNodesPass()]
