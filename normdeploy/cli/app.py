@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except NormdeployError as error:
         return _fail(str(error))
+    except RecursionError:
+        return _fail("the model is nested too deeply")
     except MemoryError as error:
         return _fail(f"out of memory{f' ({error})' if str(error) else ''}: use a smaller model or shape")
     except Exception as error:  # a defect of ours; the user still gets one line

@@ -18,9 +18,15 @@ STDOUT = "-"
 _WIDTH_IN_A_PIPE = 160
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`, as for any other output; rich would exit with code 1."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """For tables; wide and plain where standard output is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE, highlight=False)
+    return _Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE, highlight=False)
 
 
 def write_json(path: str, document: Mapping[str, Any]) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tests.small_models import classifier, conv_lrn, model, unary
 
 import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.validation import Report, check
+from tests.small_models import classifier, conv_lrn, model, unary
 
 FLOAT = onnx.TensorProto.FLOAT
 
