@@ -124,8 +124,7 @@ def _trace(
     inputs = {name: _resized(value, shapes.get(name)) for name, value in inputs.items()}
     axes = {name: _checked_axes(name, inputs[name], dynamic.get(name, ())) for name in inputs}
     inputs = {name: _at_least_two(value, axes[name]) for name, value in inputs.items()}
-    symbols = {word: Dim(word) for word in {_word(name, axis) for name in inputs for axis in axes[name]}}
-    dims = {name: {axis: symbols[_word(name, axis)] for axis in axes[name]} for name in inputs}
+    dims = {name: dict.fromkeys(axes[name], Dim.DYNAMIC) for name in inputs}
     try:
         with _quiet():
             return torch.export.export(

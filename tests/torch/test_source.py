@@ -1,0 +1,130 @@
+"""What `normdeploy export` takes as a source; and that no source runs code by being loaded."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from normdeploy.errors import ExportError, UsageError
+from normdeploy.torch import export_source
+
+FACTORY = """
+import torch
+def build():
+    return torch.nn.Sequential(torch.nn.ReLU()).eval(), torch.zeros(1, 3)
+def broken():
+    raise RuntimeError("no weights\\nhere")
+def wrong():
+    return 3
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """An exported program on disk."""
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LocalResponseNorm(3)).eval()
+    path = tmp_path / "model.pt2"
+    torch.export.save(torch.export.export(module, (torch.zeros(1, 1, 5, 5),)), path)
+    return path
+
+
+def rewritten(
+    source: Path, target: Path, replace: dict[str, bytes], add: dict[str, bytes] | None = None
+) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            member = name.partition("/")[2]
+            new.writestr(name, replace.get(member, old.read(name)))
+        root = old.namelist()[0].partition("/")[0]
+        for member, data in (add or {}).items():
+            new.writestr(f"{root}/{member}", data)
+    return target
+
+
+class Bomb:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+def pickled(bomb: Bomb) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(((bomb,), {}), buffer)
+    return buffer.getvalue()
+
+
+def test_factory_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(FACTORY)
+    export_source(f"{tmp_path}/net.py:build", tmp_path / "m.onnx")
+    assert (tmp_path / "m.onnx").is_file()
+
+
+def test_factory_in_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_network.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    export_source("some_network:build", tmp_path / "m.onnx", shapes={"input": [4, 3]})
+    assert (tmp_path / "m.onnx").is_file()
+
+
+def test_exported_program(program: Path, tmp_path: Path) -> None:
+    report = export_source(str(program), tmp_path / "m.onnx")
+    assert [record.status for record in report.lrn] == ["recovered"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("net.py:broken", "the factory failed: RuntimeError: no weights here"),
+        ("net.py:wrong", r"must return \(torch.nn.Module, example inputs\)"),
+        ("net.py:absent", "has no callable 'absent'"),
+        ("absent.py:build", "no such file"),
+        ("absent.pt2", "no such file"),
+        ("no_such_package:build", "cannot import 'no_such_package'"),
+        ("net.py", "name a factory as package.module:factory"),
+        ("weights.pth", "a pickled file runs code when it is loaded"),
+    ],
+)
+def test_bad_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str) -> None:
+    (tmp_path / "net.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((UsageError, ExportError), match=message) as raised:
+        export_source(source, tmp_path / "m.onnx")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_programs_that_would_run_code_are_refused(program: Path, tmp_path: Path) -> None:
+    bomb = Bomb(tmp_path / "exploded")
+    hostile = {
+        "its inputs": rewritten(program, tmp_path / "a.pt2", {"data/sample_inputs/model.pt": pickled(bomb)}),
+        "old weights": rewritten(program, tmp_path / "b.pt2", {}, {"data/weights/model.pt": pickled(bomb)}),
+        "an object": rewritten(
+            program, tmp_path / "c.pt2", {}, {"data/constants/opaque_obj_0": pickled(bomb)}
+        ),
+        "a library": rewritten(program, tmp_path / "d.pt2", {}, {"data/aotinductor/model/x.so": b"ELF"}),
+    }
+    for path in hostile.values():
+        with pytest.raises(ExportError, match="run code"):
+            export_source(str(path), tmp_path / "m.onnx")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_damaged_programs_are_refused(program: Path, tmp_path: Path) -> None:
+    data = program.read_bytes()
+    for name, content in {"cut": data[: len(data) // 2], "empty": b"", "text": b"hello"}.items():
+        path = tmp_path / f"{name}.pt2"
+        path.write_bytes(content)
+        with pytest.raises(ExportError, match="not an exported program"):
+            export_source(str(path), tmp_path / "m.onnx")
+    broken = rewritten(program, tmp_path / "json.pt2", {"models/model.json": b"{"})
+    with pytest.raises(ExportError, match="torch cannot read"):
+        export_source(str(broken), tmp_path / "m.onnx")
