@@ -34,15 +34,19 @@ def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Valu
             )
     for name, value in declared.items():
         if name in inputs:
-            checked[value] = _checked(value, np.asarray(inputs[name]))
+            checked[value] = _checked(value, inputs[name])
         elif value.const_value is None:
             raise InputError(f"input '{name}' is missing: expected {_expected(value)}")
     return checked
 
 
-def _checked(value: ir.Value, array: Array) -> Array:
-    given = f"{array.dtype} {_shape(array.shape)}"
-    problem = f"input '{value.name}': expected {_expected(value)}, given {given}"
+def _checked(value: ir.Value, given: Array) -> Array:
+    expected = f"input '{value.name}': expected {_expected(value)}, given"
+    try:
+        array = np.asarray(given)
+    except ValueError as error:  # nested lists of different lengths, for example
+        raise InputError(f"{expected} what makes no array: {error}") from error
+    problem = f"{expected} {array.dtype} {_shape(array.shape)}"
     try:
         dtype = widen(array[:0] if array.ndim else array).dtype
     except (TypeError, ValueError):

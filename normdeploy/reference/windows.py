@@ -108,10 +108,12 @@ class Windows:
         """How many elements of the input (and of its declared border) each window holds: (*outputs,)."""
         counts = np.ones(())
         for axis, size in enumerate(self.sizes):
-            starts = np.arange(self.outputs[axis])[:, None] * self.strides[axis] - self.before[axis]
-            positions = starts + np.arange(self.kernel[axis]) * self.dilations[axis]
+            starts = np.arange(self.outputs[axis]) * self.strides[axis] - self.before[axis]
             low, high = (-self.before[axis], size + self.after[axis]) if include_pad else (0, size)
-            counts = np.multiply.outer(counts, ((positions >= low) & (positions < high)).sum(axis=1))
+            inside = np.zeros(self.outputs[axis])
+            for offset in range(0, self.reach[axis], self.dilations[axis]):
+                inside += (starts + offset >= low) & (starts + offset < high)
+            counts = np.multiply.outer(counts, inside)
         return counts
 
     @property
