@@ -1,0 +1,42 @@
+# make demo   check the trained model in the repository, on data that it has not seen
+# make test   all tests
+# make lint   types, style, format
+# make bench  every benchmark, with its ratios
+# Each sets up .venv first; nothing else has to be done before.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DIGITS := models/digits
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/ready-demo
+	$(BIN)/normdeploy inspect $(DIGITS)/original.onnx
+	$(BIN)/normdeploy check $(DIGITS)/digits.onnx --reference $(DIGITS)/original.onnx --data $(DIGITS)/heldout.npz
+
+test: .venv/ready-test
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+lint: .venv/ready-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	git ls-files 'plugins/*.h' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' | xargs --no-run-if-empty $(BIN)/clang-format --dry-run --Werror
+
+bench: .venv/ready-test
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/ready-demo: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[cpu]'
+	touch $@
+
+.venv/ready-test: .venv/ready-demo
+	$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	touch $@
