@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import onnx_ir as ir
@@ -87,13 +88,15 @@ class _Frame:
     def __init__(self, parent: _Frame | None, attributes: Attributes) -> None:
         self.parent = parent
         self.attributes = attributes
-        self.values: dict[ir.Value, Array] = {}
+        self.values: dict[ir.Value, Array | None] = {}
+        """None stands for an optional input that a function's caller leaves out."""
 
-    def __getitem__(self, value: ir.Value) -> Array:
+    def __getitem__(self, value: ir.Value) -> Array | None:
         frame: _Frame | None = self
         while frame is not None:
             if value in frame.values:
-                return widen(frame.values[value])
+                array = frame.values[value]
+                return None if array is None else widen(array)
             frame = frame.parent
         if value.const_value is None:
             raise ModelError(f"the tensor '{value.name}' is used before it is computed")
@@ -111,7 +114,11 @@ def _run(plan: Plan, frame: _Frame, on_node: NodeObserver | None = None) -> list
         del results
         for value in step.releases:
             frame.values.pop(value, None)
-    return [frame[value] for value in plan.outputs]
+    outputs = [(value, frame[value]) for value in plan.outputs]
+    for value, array in outputs:
+        if array is None:
+            raise ModelError(f"the tensor '{value.name}' is an input that is left out")
+    return [array for _, array in outputs if array is not None]
 
 
 def _compute(step: Step, frame: _Frame) -> list[Array]:
@@ -141,9 +148,7 @@ def _call(step: Step, frame: _Frame, arguments: list[Array | None]) -> list[Arra
 
 def _call_function(plan: Plan, attributes: Attributes, arguments: Sequence[Array | None]) -> list[Array]:
     frame = _Frame(None, {**plan.defaults, **attributes})
-    frame.values.update(
-        (value, array) for value, array in zip(plan.inputs, arguments, strict=False) if array is not None
-    )
+    frame.values.update(zip_longest(plan.inputs, arguments))
     return _run(plan, frame)
 
 
