@@ -113,14 +113,14 @@ class LRN:
             ConventionError: no size in that convention has this window.
         """
         before, after = self.window
-        width = before + after + 1
-        size = width - 1 if convention == "article" and width > 1 else width
+        size = before + after + 1
         span = axes or (1 if self.region == "across" else 2)
         alpha = self.alpha_sum_over(span) * (1 if convention == "article" else size**span)
         other = LRN(size, alpha, self.beta, self.k, self.region, convention)
         if other.window != self.window:
             raise ConventionError(
-                f"no {convention} size has the window [-{before}, {after}] of {self.convention} n = {self.size}"
+                f"no {convention} size has the window [-{before}, {after}] "
+                f"of size {self.size} in the {self.convention} convention"
             )
         return other
 
