@@ -53,7 +53,9 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(
   TensorRT
   REQUIRED_VARS TensorRT_INCLUDE_DIR
-  VERSION_VAR TensorRT_VERSION)
+  VERSION_VAR TensorRT_VERSION
+  REASON_FAILURE_MESSAGE
+    "NvInferRuntime.h is neither under TensorRT_ROOT nor in a system folder. Set TensorRT_ROOT, or NORMDEPLOY_TENSORRT_HEADERS to GIT or WHEEL")
 
 if(TensorRT_FOUND AND NOT TARGET TensorRT::Headers)
   add_library(TensorRT::Headers INTERFACE IMPORTED)

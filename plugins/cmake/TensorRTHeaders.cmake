@@ -9,6 +9,12 @@
 set(NORMDEPLOY_TENSORRT_HEADERS "AUTO" CACHE STRING "Where TensorRT's headers come from: AUTO, FIND, GIT or WHEEL")
 set_property(CACHE NORMDEPLOY_TENSORRT_HEADERS PROPERTY STRINGS AUTO FIND GIT WHEEL)
 
+# What was found for another choice does not count.
+if(NOT NORMDEPLOY_TENSORRT_HEADERS STREQUAL "${_normdeploy_headers_found_for}")
+  unset(TensorRT_INCLUDE_DIR CACHE)
+endif()
+set(_normdeploy_headers_found_for "${NORMDEPLOY_TENSORRT_HEADERS}" CACHE INTERNAL "")
+
 # IPluginV3 came with TensorRT 10.
 set(_least_version 10.0)
 

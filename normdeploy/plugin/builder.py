@@ -1,0 +1,148 @@
+"""Builds the plugin library with CMake."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal, get_args
+
+from normdeploy.errors import BackendUnavailable, UsageError
+from normdeploy.files import staged
+from normdeploy.plugin.library import LIBRARY_NAME, cache_folder, default_library
+from normdeploy.plugin.toolchain import Toolchain, find_toolchain, supported_architectures
+
+Headers = Literal["auto", "find", "git", "wheel"]
+"""Where TensorRT's headers come from; plugins/cmake/TensorRTHeaders.cmake says what each means."""
+
+_ARCHITECTURES = (75, 80, 86, 89, 90, 100, 110, 120)
+_LOG_NAME = "build.log"
+
+
+def build(
+    output: str | os.PathLike[str] | None = None,
+    *,
+    architectures: Sequence[str] | None = None,
+    headers: Headers = "auto",
+    tests: bool = False,
+    folder: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+) -> Path:
+    """Build the library and return where it is. Builds one at a time in a folder; the next one waits.
+
+    Args:
+        output: the shared object to write; by default where `normdeploy.plugin.path` looks. A JSON file of
+            the same name, which `normdeploy.plugin.info` reads, is put beside it.
+        architectures: what to compile for, as CMake writes it: "90-real", "120", "native"; by default every
+            architecture from sm_75 to sm_120 that nvcc knows, and PTX for newer ones.
+        headers: "find" uses TensorRT_ROOT and the system's folders, "git" fetches NVIDIA's open-source
+            release, "wheel" fetches a package from PyPI; "auto" is "find" and then "git".
+        tests: also build the library's own tests, into `folder`.
+        folder: where CMake works and the build log (build.log) goes; kept, so that building again is quick.
+        jobs: processes at a time; by default one per core.
+
+    Raises:
+        BackendUnavailable: a program or the headers are missing, or the build fails; the message says which.
+        UsageError: an argument makes no sense, or `output` cannot be written.
+    """
+    if headers not in get_args(Headers):
+        raise UsageError(f"headers must be one of {', '.join(get_args(Headers))}, got {headers!r}")
+    source = source_folder()
+    toolchain = find_toolchain()
+    target = Path(output) if output is not None else default_library()
+    work = Path(folder) if folder is not None else cache_folder() / "build"
+    if output is None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    if architectures is None:
+        architectures = _all_architectures(toolchain)
+    settings = (
+        f"-DCMAKE_CUDA_ARCHITECTURES={';'.join(architectures)}",
+        f"-DNORMDEPLOY_TENSORRT_HEADERS={headers.upper()}",
+        f"-DNORMDEPLOY_PLUGIN_TESTS={'ON' if tests else 'OFF'}",
+        f"-DPython3_EXECUTABLE={sys.executable}",
+    )
+    environment = {**os.environ, "CUDACXX": str(toolchain.nvcc)}
+    with _alone(work), (work / _LOG_NAME).open("w", encoding="utf-8") as log:
+        _run(
+            [toolchain.cmake, "-S", source, "-B", work, *toolchain.generator, *settings],
+            log,
+            environment,
+        )
+        parallel = str(jobs or os.cpu_count() or 1)
+        _run([toolchain.cmake, "--build", work, "--parallel", parallel], log, environment)
+        with staged(target) as part:
+            shutil.copy2(work / LIBRARY_NAME, part)
+            shutil.copy2((work / LIBRARY_NAME).with_suffix(".json"), part.with_suffix(".json"))
+    return target
+
+
+def source_folder() -> Path:
+    """The C++ source: in a clone of the repository, or where the package's data was installed.
+
+    Raises:
+        BackendUnavailable: it is in neither.
+    """
+    candidates = (
+        Path(__file__).resolve().parents[2] / "plugins",
+        Path(sysconfig.get_path("data")) / "share" / "normdeploy" / "plugins",
+    )
+    for candidate in candidates:
+        if (candidate / "CMakeLists.txt").is_file():
+            return candidate
+    looked = " and ".join(str(candidate) for candidate in candidates)
+    raise BackendUnavailable(
+        f"the plugin's source is not installed (looked in {looked}): clone the repository"
+    )
+
+
+def _all_architectures(toolchain: Toolchain) -> list[str]:
+    known = supported_architectures(toolchain.nvcc)
+    chosen = [number for number in _ARCHITECTURES if number in known]
+    if not chosen:
+        raise BackendUnavailable(
+            f"{toolchain.nvcc} compiles for none of {_ARCHITECTURES}: pass architectures"
+        )
+    *machine_code_only, newest = chosen
+    return [*(f"{number}-real" for number in machine_code_only), str(newest)]
+
+
+def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str]) -> None:
+    """Run with the output in the log.
+
+    Raises:
+        BackendUnavailable: the command fails; the message has the first error in the log.
+    """
+    begin = log.tell()
+    done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
+    log.seek(0, os.SEEK_END)
+    if done.returncode != 0:
+        with Path(log.name).open(encoding="utf-8", errors="replace") as written:
+            written.seek(begin)
+            reason = _first_error(written.read())
+        raise BackendUnavailable(f"the plugin does not build: {reason} (all of it in {log.name})")
+
+
+def _first_error(text: str) -> str:
+    """The first line that tells an error; CMake puts the text of its own on the lines after."""
+    cmake = re.search(r"CMake Error[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)", text)
+    if cmake is not None:
+        return " ".join(cmake[1].split())
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\b(fatal|error|Error)\b", line)]
+    return (errors or lines or ["no output"])[0]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, so that two builds in it do not meet."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,100 @@
+"""Where the built plugin library is, and what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from normdeploy.errors import BackendUnavailable
+
+LIBRARY_NAME = "libnormdeploy_plugins.so"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator in the library, by the three names that TensorRT looks it up with."""
+
+    name: str
+    version: str
+    namespace: str
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """What a library holds.
+
+    Attributes:
+        path: the shared object.
+        size_bytes: its size.
+        version: of the plugin's source.
+        operators: what it gives TensorRT.
+        architectures: the GPUs it has machine code for, as CMake writes them: "90-real" is machine code for
+            sm_90, "120" is machine code for sm_120 and PTX from which the driver compiles for newer GPUs.
+        cuda: version of the compiler.
+        tensorrt_headers: version of the headers it was compiled with. It loads into TensorRT 10 and newer.
+    """
+
+    path: Path
+    size_bytes: int
+    version: str
+    operators: tuple[Operator, ...]
+    architectures: tuple[str, ...]
+    cuda: str
+    tensorrt_headers: str
+
+
+def cache_folder() -> Path:
+    """The folder of the library and of the files that building it leaves."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "normdeploy" / "plugin"
+
+
+def default_library() -> Path:
+    """Where `build` puts the library unless told otherwise."""
+    return cache_folder() / LIBRARY_NAME
+
+
+def path() -> Path:
+    """Return where the library is.
+
+    Raises:
+        BackendUnavailable: it has not been built.
+    """
+    library = default_library()
+    if not library.is_file():
+        raise BackendUnavailable(f"{library} is not there: run  normdeploy plugin build")
+    return library
+
+
+def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
+    """Say what a library holds, from the JSON file that the build puts beside it.
+
+    Args:
+        library: by default the one of `path`.
+
+    Raises:
+        BackendUnavailable: the library or that file is missing or damaged.
+    """
+    shared_object = path() if library is None else Path(library)
+    try:
+        size_bytes = shared_object.stat().st_size
+        recorded = json.loads(shared_object.with_suffix(".json").read_text(encoding="utf-8"))
+        return PluginInfo(
+            path=shared_object,
+            size_bytes=size_bytes,
+            version=recorded["version"],
+            operators=tuple(Operator(**operator) for operator in recorded["plugins"]),
+            architectures=tuple(recorded["architectures"].split(";")),
+            cuda=recorded["cuda"],
+            tensorrt_headers=recorded["tensorrt_headers"],
+        )
+    except OSError as error:
+        raise BackendUnavailable(
+            f"{error.filename}: {error.strerror}: run  normdeploy plugin build"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackendUnavailable(
+            f"{shared_object.with_suffix('.json')} is damaged: run  normdeploy plugin build"
+        ) from error

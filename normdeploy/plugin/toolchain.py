@@ -1,0 +1,121 @@
+"""The programs that building the plugin takes, and what to do about each that is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from normdeploy.errors import BackendUnavailable
+
+_LEAST_CMAKE = (3, 24)
+_LEAST_NVCC = (12, 0)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Where the programs are.
+
+    Attributes:
+        nvcc: CUDA's compiler.
+        cmake: CMake, 3.24 or newer.
+        generator: CMake's arguments that choose Ninja, or nothing where make is used.
+    """
+
+    nvcc: Path
+    cmake: Path
+    generator: tuple[str, ...]
+
+
+def find_toolchain() -> Toolchain:
+    """Find every program.
+
+    Raises:
+        BackendUnavailable: one is missing or too old; the message says which and how to get it.
+    """
+    nvcc = find_nvcc()
+    _require_version(nvcc, r"release (\d+)\.(\d+)", _LEAST_NVCC, "install a newer CUDA toolkit")
+    cmake = _find_program("cmake")
+    if cmake is None:
+        raise BackendUnavailable("cmake is not installed: run  pip install cmake ninja")
+    _require_version(cmake, r"version (\d+)\.(\d+)", _LEAST_CMAKE, "run  pip install --upgrade cmake")
+    compilers = ("c++", "g++", "clang++")
+    if "CXX" not in os.environ and not any(shutil.which(name) for name in compilers):
+        raise BackendUnavailable("no C++ compiler is installed: run  apt install g++  or set CXX")
+    ninja = _find_program("ninja")
+    if ninja is not None:
+        return Toolchain(nvcc, cmake, ("-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"))
+    if shutil.which("make") is None:
+        raise BackendUnavailable("neither ninja nor make is installed: run  pip install ninja")
+    return Toolchain(nvcc, cmake, ("-G", "Unix Makefiles"))
+
+
+def find_nvcc() -> Path:
+    """Find CUDA's compiler: CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda, NVIDIA's packages for pip.
+
+    Raises:
+        BackendUnavailable: it is nowhere there, or CUDACXX names no program.
+    """
+    named = os.environ.get("CUDACXX")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise BackendUnavailable(f"CUDACXX is {named!r}, which is no program: set it to the path of nvcc")
+        return Path(found)
+    for candidate in _nvcc_candidates():
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise BackendUnavailable(
+        "nvcc is not installed (looked in CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda and pip's "
+        "nvidia packages): install the CUDA toolkit 12.8 or newer, from NVIDIA or with "
+        "pip install 'nvidia-cuda-nvcc==13.0.*' 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cccl==13.0.*'"
+    )
+
+
+def supported_architectures(nvcc: Path) -> set[int]:
+    """Compute capabilities that this nvcc compiles for, as in 90 for sm_90."""
+    return {int(number) for number in re.findall(r"compute_(\d+)\b", _output(nvcc, "--list-gpu-arch"))}
+
+
+def _nvcc_candidates() -> Iterator[Path]:
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        if os.environ.get(variable):
+            yield Path(os.environ[variable]) / "bin" / "nvcc"
+    on_path = shutil.which("nvcc")
+    if on_path is not None:
+        yield Path(on_path)
+    yield Path("/usr/local/cuda/bin/nvcc")
+    spec = importlib.util.find_spec("nvidia")
+    for folder in spec.submodule_search_locations or () if spec is not None else ():
+        yield from sorted(Path(folder).glob("cu*/bin/nvcc"), reverse=True)
+
+
+def _find_program(name: str) -> Path | None:
+    """Look on PATH, and beside the running Python, where pip puts programs."""
+    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    return Path(found) if found is not None else None
+
+
+def _require_version(program: Path, pattern: str, least: tuple[int, int], advice: str) -> None:
+    match = re.search(pattern, _output(program, "--version"))
+    if match is None:
+        raise BackendUnavailable(f"{program} does not tell its version: {advice}")
+    version = (int(match[1]), int(match[2]))
+    if version < least:
+        raise BackendUnavailable(
+            f"{program} is version {version[0]}.{version[1]}, but {least[0]}.{least[1]} is needed: {advice}"
+        )
+
+
+def _output(program: Path, argument: str) -> str:
+    try:
+        done = subprocess.run([program, argument], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BackendUnavailable(f"{program} {argument} does not work: {error}") from error
+    return done.stdout
