@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
+
+# The pass logs a traceback for a model that it cannot follow; without a handler that would reach the terminal.
+logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
 
 def infer(model: ir.Model) -> None:

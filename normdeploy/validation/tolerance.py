@@ -14,7 +14,7 @@ the smallest normal number of the type, below which a runtime may flush to zero.
 arithmetic  unit roundoff t       in units of the roundoff, and why
 =========== ============= ======= ==================================================================
 float64     1.1e-16       1e-11   9e4: the reference has the same precision and another order of sums
-float32     6.0e-8        2e-5    340: sums of n terms err by about √n roundoffs (Higham & Mary 2019)
+float32     6.0e-8        3e-5    500: sums of n terms err by about √n roundoffs (Higham & Mary 2019)
                                   and layers add up; 50 layers with sums over 4,000 terms stay below
 float16     4.9e-4        1e-2    20: sums are accumulated in float32, each layer's output rounded
 bfloat16    3.9e-3        6e-2    16: as float16
@@ -38,7 +38,7 @@ from normdeploy.errors import UsageError
 
 _BY_PRECISION = (
     (ir.DataType.DOUBLE, 1e-11, 2.0**-1022),
-    (ir.DataType.FLOAT, 2e-5, 2.0**-126),
+    (ir.DataType.FLOAT, 3e-5, 2.0**-126),
     (ir.DataType.FLOAT16, 1e-2, 2.0**-14),
     (ir.DataType.BFLOAT16, 6e-2, 2.0**-126),
 )

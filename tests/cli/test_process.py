@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_models import conv_lrn
+
 HEAVY = ("torch", "onnxruntime", "tensorrt", "tensorrt_rtx_bindings", "onnx", "onnx_ir", "rich")
 HANG = """
 import sys
@@ -102,6 +104,18 @@ def test_an_interrupted_check_leaves_nothing(hanging, kind):
     assert "Traceback" not in err
     assert wait_for(lambda: not Path(f"/proc/{worker}").exists())
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["check", "inspect"])
+def test_libraries_log_nothing_to_the_terminal(verb, tmp_path):
+    damaged = conv_lrn().SerializeToString().replace(b"small", b"sm\x80ll")  # a graph name that is not UTF-8
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(damaged)
+    done = subprocess.run(
+        [sys.executable, "-m", "normdeploy", verb, path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 2, 3)
+    assert len(done.stderr.splitlines()) <= 1, done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error(good):
