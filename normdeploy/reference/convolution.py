@@ -14,7 +14,7 @@ from normdeploy.reference.memory import require_memory
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
 
-_COLUMN_BYTES = 8 * 2**20
+_COLUMN_BYTES = 2 * 2**20
 """The buffer for columns: small enough to stay in a CPU's cache, large enough for a matrix product."""
 
 

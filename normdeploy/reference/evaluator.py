@@ -8,7 +8,7 @@ from itertools import zip_longest
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.errors import ModelError, NormdeployError, UnsupportedOperator, UsageError
+from normdeploy.errors import ModelError, UnsupportedOperator, UsageError
 from normdeploy.graph.io import ModelSource, load
 from normdeploy.reference.dtypes import Array, widen
 from normdeploy.reference.inputs import checked_inputs
@@ -126,7 +126,7 @@ def _compute(step: Step, frame: _Frame) -> list[Array]:
     try:
         with np.errstate(all="ignore"):
             return _call(step, frame, arguments)
-    except NormdeployError:
+    except ModelError:  # of a node inside this one, which it names
         raise
     except NotImplementedError as error:
         raise UnsupportedOperator(f"{step.where}: {error}") from error

@@ -310,6 +310,14 @@ def test_a_failing_operator_is_named_with_its_input_shapes():
     assert "\n" not in message
 
 
+def test_a_normalization_of_the_wrong_rank_is_named():
+    model = model_of("g (float[N, 2] x) => (float[N, 2] y) { [norm] y = LRN <size = 3> (x) }")
+    with pytest.raises(
+        ModelError, match=r"^node 'norm' \(LRN, opset 21\): .*rank 3.*\(input shapes: \(1, 2\)\)$"
+    ):
+        evaluate(model, {"x": np.ones((1, 2))})
+
+
 @pytest.mark.parametrize(
     "body",
     [
