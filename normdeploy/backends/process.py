@@ -159,7 +159,7 @@ class WorkerSession:
                 remaining = self._deadline - time.monotonic()
                 if remaining <= 0:
                     raise self._failure(
-                        "timeout", f"{self._doing} took longer than {self._timeout:g} s: see --timeout"
+                        "timeout", f"{self._doing} took longer than the time limit of {self._timeout:g} s"
                     )
                 ready = {key.fd for key, _ in selector.select(remaining)}
                 if log in ready and not self._drain_log():
@@ -188,7 +188,7 @@ class WorkerSession:
             return self._failure("crashed", f"it stopped answering while {self._doing}")
         if code >= 0:
             return self._failure("crashed", f"its process exited with status {code} while {self._doing}")
-        name = signal.Signals(-code).name
+        name = _signal_name(-code)
         cause = ", most likely for want of memory" if name == "SIGKILL" else ""
         return self._failure("crashed", f"its process was ended by {name}{cause}, while {self._doing}")
 
@@ -201,6 +201,13 @@ class WorkerSession:
         text = _TERMINAL_CODES.sub("", self._log.decode(errors="replace"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return BackendFailure(status, reason, lines[-_LOG_LINES:])
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _writer(pipe: int, part: memoryview) -> Callable[[], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 from rich.markup import escape
 from rich.table import Table
@@ -99,27 +101,26 @@ def command(
 
 
 def _show(report: Report) -> None:
-    labelled = report.reference_accuracy is not None
-    table = Table(title=escape(_title(report)), title_justify="left", title_style="")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("backend", "status", "output", "type"):
-        table.add_column(heading)
-    for heading in ("max abs error", "max rel error", "error / allowed", "NaN", "Inf"):
-        table.add_column(heading, justify="right")
-    if labelled:
-        table.add_column("accuracy", justify="right")
-        table.add_column("flips", justify="right")
-        table.add_row("reference", *[""] * 8, f"{report.reference_accuracy:.2%}", "")
+        table.add_column(heading, overflow="fold")
+    for heading in ("max abs\nerror", "max rel\nerror", "error /\nallowed", "NaN", "Inf"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for backend in report.backends:
         if backend.requested or backend.status != "unavailable":
-            _add_rows(table, backend, labelled)
+            _add_rows(table, backend)
 
     out = console()
-    out.print(table)
+    out.print(_title(report), markup=False, soft_wrap=True)
+    if table.rows:
+        out.print(table)
+    for line in _accuracies(report):
+        out.print(line)
     for backend in report.backends:
         if backend.reason:
-            out.print(f"{backend.name} {backend.status}: {escape(backend.reason)}", soft_wrap=True)
+            out.print(f"{backend.name} {backend.status}: {backend.reason}", markup=False, soft_wrap=True)
         for line in backend.log:
-            out.print(f"  | {escape(line)}", style="dim", soft_wrap=True)
+            out.print(f"  | {line}", markup=False, style="dim", soft_wrap=True)
     out.print(f"verdict: [bold {'green' if report.verdict == 'pass' else 'red'}]{report.verdict}[/]")
 
 
@@ -128,16 +129,13 @@ def _title(report: Report) -> str:
     return f"{report.model}{against}, {report.samples} sample{'s' * (report.samples != 1)}"
 
 
-def _add_rows(table: Table, backend: BackendReport, labelled: bool) -> None:
+def _add_rows(table: Table, backend: BackendReport) -> None:
     status = f"[{_COLOURS[backend.status]}]{backend.status}[/]"
-    classes = []
-    if labelled and backend.accuracy is not None:
-        classes = [f"{backend.accuracy:.2%}", str(backend.flips)]
     if not backend.outputs:
         table.add_row(backend.name, status)
     for index, output in enumerate(backend.outputs):
         head = [backend.name, status] if index == 0 else ["", ""]
-        table.add_row(*head, *_cells(output), *(classes if index == 0 else []))
+        table.add_row(*head, *_cells(output))
 
 
 def _cells(output: OutputReport) -> list[str]:
@@ -151,3 +149,13 @@ def _cells(output: OutputReport) -> list[str]:
         str(found.nan),
         str(found.inf),
     ]
+
+
+def _accuracies(report: Report) -> Iterator[str]:
+    """The accuracy before and after, where the data has labels."""
+    if report.reference_accuracy is None:
+        return
+    yield f"accuracy of the reference: {report.reference_accuracy:.2%}"
+    for backend in report.backends:
+        if backend.accuracy is not None:
+            yield f"accuracy of {backend.name}: {backend.accuracy:.2%}, flips: {backend.flips}"

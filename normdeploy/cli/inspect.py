@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
@@ -43,56 +44,53 @@ def command(model: str, json_path: str | None) -> None:
 def _show(model: str, found: Sequence[Normalization]) -> None:
     out = console()
     if not found:
-        out.print(f"{escape(model)}: no normalization layers")
+        out.print(f"{model}: no normalization layers", markup=False, soft_wrap=True)
         return
-    table = Table(title=escape(model), title_justify="left", title_style="")
-    for heading in ("node", "operator", "in ONNX's terms", "in the article's terms"):
-        table.add_column(heading, overflow="fold")
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("node", overflow="fold")
+    table.add_column("layer", overflow="fold")
     table.add_column("trainable", justify="right")
-    table.add_column("runs natively in", overflow="fold")
     for layer in found:
-        place = f"{layer.node} ({layer.where})" if layer.where else layer.node
-        table.add_row(
-            escape(place),
-            layer.kind,
-            escape(_listed(layer.parameters)),
-            _article(layer),
-            "?" if layer.trainable is None else str(layer.trainable),
-            escape(_native(layer)),
-        )
+        place = f"{layer.node}\n({layer.where})" if layer.where else layer.node
+        trainable = "?" if layer.trainable is None else str(layer.trainable)
+        table.add_row(escape(place), escape("\n".join(_account(layer))), trainable)
+    out.print(model, markup=False, soft_wrap=True)
     out.print(table)
     out.print(_comparison(found))
 
 
-def _listed(parameters: Any) -> str:
-    return "\n".join(f"{name} = {_number(value)}" for name, value in parameters.items())
+def _account(layer: Normalization) -> Iterator[str]:
+    """A layer in a few lines: kind, parameters twice, and where it runs natively."""
+    yield layer.kind
+    yield f"ONNX: {_listed(layer.parameters)}"
+    if layer.article is not None:
+        yield f"article: {_listed(layer.article)}"
+    elif layer.is_lrn:
+        yield "article: no n has this window"
+    if layer.not_native is None:
+        return
+    native = [runtime for runtime in RUNTIMES if runtime not in layer.not_native]
+    if native:
+        yield f"native in {', '.join(native)}"
+    for reason in dict.fromkeys(layer.not_native.values()):
+        runtimes = [runtime for runtime in RUNTIMES if layer.not_native.get(runtime) == reason]
+        yield f"not native in {', '.join(runtimes)}: {reason}"
+
+
+def _listed(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in parameters.items())
 
 
 def _number(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _article(layer: Normalization) -> str:
-    if layer.article is not None:
-        return _listed(layer.article)
-    return "no n has this window" if "LRN" in layer.op_type else ""
-
-
-def _native(layer: Normalization) -> str:
-    if layer.not_native is None:
-        return ""
-    return "\n".join(
-        f"not {runtime}: {layer.not_native[runtime]}" if runtime in layer.not_native else runtime
-        for runtime in RUNTIMES
-    )
-
-
 def _comparison(found: Sequence[Normalization]) -> Table:
-    lrn = [layer for layer in found if "LRN" in layer.op_type]
+    lrn = [layer for layer in found if layer.is_lrn]
     batchnorm = [layer for layer in found if layer.op_type == "BatchNormalization"]
     unknown = any(layer.trainable is None for layer in batchnorm)
     count = "unknown" if unknown else str(sum(layer.trainable or 0 for layer in batchnorm))
-    table = Table(title="in this model", title_justify="left", title_style="")
+    table = Table(box=SIMPLE, pad_edge=False)
     for heading in ("", "LRN", "batch normalization"):
         table.add_column(heading)
     table.add_row("layers", str(len(lrn)), str(len(batchnorm)))

@@ -8,7 +8,7 @@ import logging
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
-# The pass logs a traceback for a model that it cannot follow; without a handler that would reach the terminal.
+# The pass logs a traceback for a model that it cannot follow; without a handler it would reach the terminal.
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
 

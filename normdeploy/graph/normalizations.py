@@ -75,6 +75,11 @@ class Normalization:
     trainable: int | None = 0
     not_native: Mapping[str, str] | None = None
 
+    @property
+    def is_lrn(self) -> bool:
+        """Whether it is an LRN, across channels or within one."""
+        return self.op_type in _LRN
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
         document = asdict(self)

@@ -95,7 +95,8 @@ def test_inspect_as_json(run, normalized):
 def test_inspect_compares_the_two_kinds(run, normalized):
     outcome = run("inspect", normalized)
     assert outcome.code == 0
-    rows = {line.split("│")[1].strip(): line for line in outcome.out.splitlines() if line.count("│") == 4}
+    comparison = outcome.out[outcome.out.index("layers ") :]
+    rows = {line[:20].strip(): line for line in comparison.splitlines()}
     assert "24 (scale and shift, 2 per channel)" in rows["trained parameters"]
     assert "lateral inhibition" in rows["purpose"]
     assert "internal covariate shift" in rows["purpose"]
