@@ -100,12 +100,15 @@ def _check_external(tensor: onnx.TensorProto, path: Path) -> None:
         )
     if not file.is_file():
         raise ModelError(
-            f"{path}: the external data of tensor '{tensor.name}' is missing: put '{location}' beside the model"
+            f"{path}: the external data of tensor '{tensor.name}' is missing: "
+            f"put '{location}' beside the model"
         )
     try:
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
     except ValueError as error:
-        raise ModelError(f"{path}: tensor '{tensor.name}' has a malformed external offset or length") from error
+        raise ModelError(
+            f"{path}: tensor '{tensor.name}' has a malformed external offset or length"
+        ) from error
     if offset < 0 or length < 0 or offset + max(length, _nbytes(tensor)) > file.stat().st_size:
         raise ModelError(f"{path}: the external data of tensor '{tensor.name}' is truncated: '{location}'")
 
