@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from normdeploy.cli.parameters import SHAPE_METAVAR, axes_by_name, by_name, named_axis, named_shape
-from normdeploy.passes import Report
+
+if TYPE_CHECKING:
+    from normdeploy.passes import Report
 
 
 @click.command(name="export")

@@ -1,5 +1,6 @@
 """Random bytes, and random damage to good files, never give a traceback and never crash the process."""
 
+import contextlib
 import io
 import tempfile
 from pathlib import Path
@@ -12,6 +13,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from normdeploy.cli import main
+from normdeploy.errors import NormdeployError
+from normdeploy.graph.io import load
+from normdeploy.reference import Evaluator
+from normdeploy.validation.declared import declared_inputs
+from normdeploy.validation.samples import open_samples
 from tests.small_models import conv_lrn, model
 
 SETTINGS = settings(
@@ -133,32 +139,15 @@ def test_damaged_models_checked_in_a_backend(capsys, name, data):
 @settings(SETTINGS, max_examples=250)
 @given(data=st.data())
 @pytest.mark.parametrize("name", GOOD_MODELS)
-def test_damaged_models_evaluated(capsys, name, data):
-    """The reference alone: the backend asked for does not exist, so that nothing is started."""
-    content = data.draw(damaged(GOOD_MODELS[name]))
-    with tempfile.TemporaryDirectory() as folder:
+def test_damaged_models_evaluated(name, data):
+    """The reference alone, in this process: it gives a result, or an error of ours."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(NormdeployError):
         path = Path(folder) / "damaged.onnx"
-        path.write_bytes(content)
-        evaluates_or_refuses(path)
-
-
-def evaluates_or_refuses(path: Path) -> None:
-    from normdeploy.errors import NormdeployError
-    from normdeploy.graph.io import load
-    from normdeploy.reference import Evaluator
-    from normdeploy.validation.declared import declared_inputs
-    from normdeploy.validation.samples import open_samples
-
-    try:
+        path.write_bytes(data.draw(damaged(GOOD_MODELS[name])))
         loaded = load(path)
         with open_samples(declared_inputs(loaded), None, 1, 0) as samples:
             for batch in samples.batches:
                 Evaluator(loaded).run(batch.inputs)
-    except NormdeployError as error:
-        message = str(error)
-    else:
-        message = "fine"
-    assert message
 
 
 @settings(SETTINGS, max_examples=60)
