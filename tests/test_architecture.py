@@ -11,8 +11,10 @@ PACKAGE = ROOT / "normdeploy"
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"validation", "torch"},
-    {"backends", "passes", "plugin"},
+    {"torch"},
+    {"passes", "plugin"},
+    {"validation"},
+    {"backends"},
     {"reference"},
     {"graph"},
     {"limits", "batchnorm", "files"},
