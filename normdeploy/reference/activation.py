@@ -144,5 +144,4 @@ def hardmax_of_rows(x: Array, *, axis: int = 1) -> Array:
 
 def _rows(x: Array, axis: int) -> Array:
     """x as a matrix: the axes before `axis`, and the rest."""
-    axis = axis + x.ndim if axis < 0 else axis
     return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))

@@ -39,7 +39,6 @@ def reshape(x: Array, new_shape: Array, *, allowzero: int = 0) -> Array:
 
 @operator("Flatten", since=1)
 def flatten(x: Array, *, axis: int = 1) -> Array:
-    axis = axis + x.ndim if axis < 0 else axis
     return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
@@ -131,9 +130,7 @@ def _sliced(
 ) -> Array:
     index: list[Any] = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        # going down, an end before the axis's begin means "past element 0", which Python writes as None
-        past_begin = step < 0 and end < -x.shape[axis]
-        index[axis] = slice(start, None if past_begin else end, step)
+        index[axis] = slice(start, end, step)
     return np.asarray(x[tuple(index)])
 
 

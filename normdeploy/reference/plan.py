@@ -142,9 +142,7 @@ def _reads(node: ir.Node) -> Iterator[ir.Value]:
     yield from (value for value in node.inputs if value is not None)
     for attribute in node.attributes.values():
         if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
-            graph = attribute.as_graph()
-            yield from graph.outputs
-            for inner in graph:
+            for inner in attribute.as_graph():
                 yield from _reads(inner)
 
 

@@ -60,10 +60,8 @@ class Windows:
                 begin, end = (0, 0) if auto_pad == "VALID" else (pads[axis], pads[axis + rank])
                 span = size + begin + end - reach
                 count = max(span // stride + 1, 0)
-                if ceil_mode and span % stride:
-                    count += (
-                        count * stride < size + begin
-                    )  # a window must begin inside the input or before it
+                # ceil_mode has one window more, unless it would begin past the input
+                count += bool(ceil_mode and span % stride and count * stride < size + begin)
             before.append(begin)
             after.append(end)
             outputs.append(count)

@@ -180,6 +180,19 @@ def test_lrn(half, beta, alpha, bias):
     _assert_close(normalization.lrn(x, size=size, alpha=alpha, beta=beta, bias=bias), expected)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+def test_lrn_window_of_onnx(size):
+    """The standard's formula: the window [c - floor((size - 1) / 2), c + ceil((size - 1) / 2)]."""
+    x = np.random.default_rng(size).normal(size=(2, 5, 3))
+    sums = np.zeros_like(x)
+    for channel in range(5):
+        first, last = channel - (size - 1) // 2, channel + size // 2
+        sums[:, channel] = np.square(x[:, max(0, first) : last + 1]).sum(axis=1)
+    expected = x / (2.0 + 0.5 / size * sums) ** 0.75
+    actual = normalization.lrn(x, size=size, alpha=0.5, beta=0.75, bias=2.0)
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -3])
 def test_softmax_below_opset_13_takes_the_rest_of_the_axes_together(axis):
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
