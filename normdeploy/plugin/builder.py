@@ -127,6 +127,10 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
         with Path(log.name).open(encoding="utf-8", errors="replace") as written:
             written.seek(begin)
             reason = _first_error(written.read())
+        if "Failed to clone" in reason:
+            reason += (
+                ": TensorRT's headers are not installed; where only PyPI is reached, use --headers wheel"
+            )
         raise BackendUnavailable(f"the plugin does not build: {reason} (all of it in {log.name})")
 
 

@@ -22,7 +22,8 @@ int64_t loadedAlong(int32_t length, int32_t tile, Window const& window)
     for (int32_t begin = 0; begin < length; begin += tile)
     {
         int32_t const end = std::min(begin + tile, length);
-        loaded += std::min(end + window.size - 1 - window.before, length) - std::max(begin - window.before, 0);
+        loaded +=
+            std::min(end + window.size - 1 - window.before, length) - std::max(begin - window.before, 0);
     }
     return loaded;
 }
@@ -35,9 +36,9 @@ int main()
     TensorShape shape;
     IntraChannelLrnParams params{};
     DeviceLimits limits{};
-    while (std::cin >> type >> shape.outer >> shape.depth >> shape.height >> shape.width >> shape.channels
-        >> shape.channelPitch >> shape.spatialRank >> params.size >> limits.sharedBytesPerBlock
-        >> limits.sharedBytesPerMultiprocessor >> limits.sharedBytesReserved >> limits.multiprocessors)
+    while (std::cin >> type >> shape.outer >> shape.depth >> shape.height >> shape.width >> shape.channels >>
+           shape.channelPitch >> shape.spatialRank >> params.size >> limits.sharedBytesPerBlock >>
+           limits.sharedBytesPerMultiprocessor >> limits.sharedBytesReserved >> limits.multiprocessors)
     {
         LaunchPlan const plan = makeLaunchPlan(params, shape, static_cast<ElementType>(type), limits);
         if (!plan.usesTiles)
@@ -46,11 +47,12 @@ int main()
             continue;
         }
         TilePlan const& tiles = plan.tiles;
-        int64_t const loaded = loadedAlong(shape.depth, tiles.tile.depth, tiles.depthWindow)
-            * loadedAlong(shape.height, tiles.tile.height, tiles.heightWindow)
-            * loadedAlong(shape.width, tiles.tile.width, tiles.widthWindow) * shape.outer * shape.channelPitch;
-        std::cout << R"({"kernel": "tile", "planes": )" << tiles.planes << R"(, "tile": [)" << tiles.tile.depth
-                  << ", " << tiles.tile.height << ", " << tiles.tile.width << "], "
+        int64_t const loaded = loadedAlong(shape.depth, tiles.tile.depth, tiles.depthWindow) *
+                               loadedAlong(shape.height, tiles.tile.height, tiles.heightWindow) *
+                               loadedAlong(shape.width, tiles.tile.width, tiles.widthWindow) * shape.outer *
+                               shape.channelPitch;
+        std::cout << R"({"kernel": "tile", "planes": )" << tiles.planes << R"(, "tile": [)"
+                  << tiles.tile.depth << ", " << tiles.tile.height << ", " << tiles.tile.width << "], "
                   << R"("channels": )" << tiles.tileChannels << R"(, "blocks": )" << tiles.blocks
                   << R"(, "shared_bytes": )" << tiles.sharedBytes << R"(, "loads_per_element": )"
                   << static_cast<double>(loaded) / static_cast<double>(shape.volume()) << "}\n";

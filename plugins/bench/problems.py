@@ -31,7 +31,7 @@ class Problem:
         return batch * channels * height * width
 
     def kernel_shape(self) -> tuple[int, ...]:
-        """Type, outer, depth, height, width, channels, channel pitch, spatial rank, size: for the C++ side."""
+        """For the C++ side: type, outer, depth, height, width, channels, channel pitch, axes, size."""
         batch, channels, height, width = self.shape
         outer, inner = (batch * channels, 1) if self.layout == "NCHW" else (batch, channels)
         return TYPES.index(self.type), outer, 1, height, width, inner, inner, 2, self.size

@@ -2,9 +2,9 @@
 
     python plugins/bench/static_account.py [--output FOLDER]
 
-Registers and spills are from the compiler's report, for each architecture. Tiles, shared memory and the elements
-that a halo loads again are from the planner itself, which runs on the host, with each GPU's limits. Occupancy
-follows from both. None of this is a measurement of time; benchmark.py does that, on a GPU.
+Registers and spills are from the compiler's report, for each architecture. Tiles, shared memory and the
+elements that a halo loads again are from the planner itself, which runs on the host, with each GPU's limits.
+Occupancy follows from both. None of this is a measurement of time; benchmark.py does that, on a GPU.
 """
 
 from __future__ import annotations
@@ -172,29 +172,29 @@ def markdown(kernels: list[Kernel], rows: list[dict[str, object]]) -> str:
     lines = [
         "# Intra-channel LRN plugin: static account",
         "",
-        "Made by plugins/bench/static_account.py. **No time was measured.** plugin_static_account.json has every row.",
+        "Made by plugins/bench/static_account.py. **No time was measured.** The JSON file has every row.",
         "",
-        "## Registers per thread, 256 threads a block (spilled bytes where there are any)",
+        "## Registers per thread, 256 threads a block (spilled bytes)",
         "",
         "| kernel | type | " + " | ".join(f"sm_{number}" for number in architectures) + " |",
         "|---|---|" + "---|" * len(architectures),
     ]
     for kernel, type_ in dict.fromkeys((one.kernel, one.type) for one in kernels):
-        found = {one.architecture: one for one in kernels if (one.kernel, one.type) == (kernel, type_)}
-        cells = (
-            f"{one.registers}" + (f" ({one.spilled_bytes})" if one.spilled_bytes else "")
-            for one in found.values()
+        found = [one for one in kernels if (one.kernel, one.type) == (kernel, type_)]
+        cells = " | ".join(
+            f"{one.registers} ({one.spilled_bytes})" if one.spilled_bytes else f"{one.registers}"
+            for one in found
         )
-        lines.append(f"| {kernel} | {type_} | " + " | ".join(cells) + " |")
+        lines.append(f"| {kernel} | {type_} | {cells} |")
     lines += [
         "",
         "## The tile kernel on H100 and T4",
         "",
-        "Device memory: each element read once and written once, as a copy does, as long as halos, which the last",
-        "column but two counts (1.00: none), come from the L2 cache. Occupancy is of threads.",
+        "Device memory: each element read once and written once, as a copy does, as long as halos, which",
+        "'loads per element' counts (1.00: none), come from the L2 cache. Occupancy is of threads.",
         "",
-        "| GPU | shape | layout | type | size | tile (D×H×W×C), planes | shared KB | loads per element | blocks/SM | "
-        "occupancy |",
+        "| GPU | shape | layout | type | size | tile (D×H×W×C), planes | shared KB | loads per element "
+        "| blocks/SM | occupancy |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -208,9 +208,9 @@ def markdown_row(row: dict[str, object]) -> str:
     shape = "×".join(str(extent) for extent in list_of(row["shape"]))
     shared = float(str(row["shared_bytes"])) / 1024
     return (
-        f"| {row['gpu']} | {shape} | {row['layout']} | {row['type']} | {row['size']} | {tile}, {row['planes']} "
-        f"| {shared:.1f} | {float(str(row['loads_per_element'])):.2f} | {row['blocks_per_multiprocessor']} "
-        f"| {float(str(row['occupancy'])):.0%} |"
+        f"| {row['gpu']} | {shape} | {row['layout']} | {row['type']} | {row['size']} "
+        f"| {tile}, {row['planes']} | {shared:.1f} | {float(str(row['loads_per_element'])):.2f} "
+        f"| {row['blocks_per_multiprocessor']} | {float(str(row['occupancy'])):.0%} |"
     )
 
 

@@ -55,7 +55,7 @@ find_package_handle_standard_args(
   REQUIRED_VARS TensorRT_INCLUDE_DIR
   VERSION_VAR TensorRT_VERSION
   REASON_FAILURE_MESSAGE
-    "NvInferRuntime.h is neither under TensorRT_ROOT nor in a system folder. Set TensorRT_ROOT, or NORMDEPLOY_TENSORRT_HEADERS to GIT or WHEEL")
+    "NvInferRuntime.h is neither under TensorRT_ROOT nor in a system folder. Set TensorRT_ROOT, or fetch the headers: normdeploy plugin build --headers git (or wheel), in CMake NORMDEPLOY_TENSORRT_HEADERS=GIT (or WHEEL)")
 
 if(TensorRT_FOUND AND NOT TARGET TensorRT::Headers)
   add_library(TensorRT::Headers INTERFACE IMPORTED)

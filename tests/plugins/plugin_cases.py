@@ -110,7 +110,7 @@ class CaseRunner:
     """Runs cases through a program of plugins/tests/cases."""
 
     def __init__(self, command: Sequence[str | Path], folder: Path) -> None:
-        self._command = list(command)
+        self.command = list(command)
         self._folder = folder
 
     def run(self, cases: Sequence[Case]) -> list[Result]:
@@ -120,7 +120,7 @@ class CaseRunner:
             case.stored().tofile(self._folder / f"{index}.in")
             lines.append(case.line(self._folder / f"{index}.in", self._folder / f"{index}.out"))
         done = subprocess.run(
-            self._command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False
+            self.command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         launches = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

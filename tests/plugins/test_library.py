@@ -33,7 +33,7 @@ def test_info_says_what_the_library_holds(library: Path) -> None:
     assert [(one.name, one.version, one.namespace) for one in info.operators] == [
         ("IntraChannelLRN", "1", "normdeploy")
     ]
-    assert info.architectures == ("75-real", "90")
+    assert info.architectures == ("75", "90")
     assert info.tensorrt_headers == "10.14.1"
     assert info.size_bytes == library.stat().st_size
 
