@@ -1,163 +1,294 @@
 """Recover LRN from the graph that an exporter decomposed it into.
 
-torch exports y = x / (k + α/n · Σ x²)^β, across channels or within one, as about ten nodes::
+y = x / (k + α · Σ x²)^β comes in many forms: torch's exporters write about ten nodes::
 
     x ─┬─ Mul(x, x) ─ Reshape ─ Pad ─ AveragePool ─ Reshape ─ Mul α ─ Add k ─ Pow β ─┐
        └──────────────────────────────────────────────────────────────────────────── Div ─ y
 
-The match starts at the Div and goes up: the power, the affine part, the window (see `windows`), the square,
-and must end at the tensor that is divided. A normalization across channels becomes `LRN` if the standard's
-window, onnxruntime's and TensorRT's limits take it; within a channel it becomes
-`normdeploy.IntraChannelLRN`, which carries a body of standard operators. Everything else stays as it is,
+others sum slices, convolve with a band of ones, multiply by roots or by a reciprocal. Every Div and Mul is
+tried as the end of one. Relative to each tensor that it may normalize, an interpreter works out exactly what
+it computes (`passes.lrn`). Where that is x · (k + a · Σ x²)^−β with a box around each element, along the
+channels or along all spatial axes, the operator takes its place. Nothing is evaluated on sample data.
+
+Across channels that is `LRN`, if the runtimes that the target asks for take it; within a channel
+`normdeploy.IntraChannelLRN`, which carries a body of standard operators. What comes close stays as it is,
 with the reason in the report.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from normdeploy.graph import custom
 from normdeploy.graph.edit import Editor
-from normdeploy.limits import refusals
+from normdeploy.graph.scopes import node_name, subgraphs
 from normdeploy.lrn import LRN
 from normdeploy.passes.constants import Constants
+from normdeploy.passes.lrn import arithmetic, layout, windowed
+from normdeploy.passes.lrn.meaning import Blocked, Interpreter, Power, sources
+from normdeploy.passes.lrn.sites import Target, specification, sums
 from normdeploy.passes.report import LRNRecord, Refused, Report
-from normdeploy.passes.windows import Chain, trace_mean_square, windows
+
+_RULES = {**arithmetic.RULES, **layout.RULES, **windowed.RULES}
+_SUMS = ("Slice", "Split", "Concat", "Gather")
+_FACTORS = ("Pow", "Reciprocal", "Exp", "Div", "Mul", "Cast", "Identity", "Transpose")
+"""What may compute the other factor where an LRN ends in a Mul."""
 
 
 class RecoverLRN(ir.passes.InPlacePass):
     """Put one node in the place of each decomposed LRN, if and only if it computes the same."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, target: Target = "portable") -> None:
         super().__init__()
         self._report = report
+        self._target = target
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         constants, editor = Constants(model), Editor(model.graph)
         modified = False
-        for node in [item for item in model.graph if item.op_type == "Div" and not item.domain]:
-            match = _match(node, constants)
-            if match is None:
-                continue
-            try:
-                replacement = _replacement(match, node, model, constants)
-            except Refused as reason:
-                self._report.lrn.append(LRNRecord(match.nodes, "kept", str(reason)))
-                continue
-            editor.replace(node, replacement)
-            if replacement.domain == custom.DOMAIN:
-                custom.add_function(model)
-            self._report.lrn.append(LRNRecord(match.nodes, "recovered"))
-            modified = True
+        for graph in [model.graph, *model.graph.subgraphs()]:
+            search = _Search(constants)
+            for node in list(graph):
+                found = search.at(node)
+                if isinstance(found, LRNRecord):
+                    self._report.lrn.append(found)
+                elif found is not None:
+                    modified |= self._recover(found, model, editor.inside(graph))
         return ir.passes.PassResult(model, modified)
+
+    def _recover(self, match: _Match, model: ir.Model, editor: Editor) -> bool:
+        _state_shape(match)
+        try:
+            opset = model.opset_imports.get("", 1)
+            spec = specification(match.power, match.x, opset, self._target)
+        except Refused as reason:
+            self._report.lrn.append(LRNRecord(match.nodes, "kept", str(reason)))
+            return False
+        if spec is None:
+            return False
+        nodes = match.nodes
+        _put(editor, match, _replacement(match, spec, model))
+        _remove_unused(match.chain)
+        self._report.lrn.append(LRNRecord(nodes, "recovered"))
+        return True
 
 
 @dataclass(frozen=True)
 class _Match:
-    """y = x / (shift + scale · mean)^beta, where `mean` comes from the square of x."""
+    """The node `end` computes x · base^−beta."""
 
+    end: ir.Node
     x: ir.Value
-    mean: Chain
-    scale: float
-    shift: float
-    beta: float
-    nodes: tuple[str, ...]
+    power: Power
+    chain: tuple[ir.Node, ...]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(node_name(node) for node in self.chain)
 
 
-def _match(div: ir.Node, constants: Constants) -> _Match | None:
-    x, denominator = div.inputs
-    if x is None or denominator is None:
+class _Search:
+    """Finds LRNs in one graph, node by node in topological order."""
+
+    def __init__(self, constants: Constants) -> None:
+        self._constants = constants
+        self._interpreters: dict[ir.Value, Interpreter] = {}
+        self._done: set[ir.Node] = set()
+
+    def at(self, node: ir.Node) -> _Match | LRNRecord | None:
+        """What ends in this node, or in one that only divides its result further."""
+        if node.domain not in ("", "ai.onnx") or node.op_type not in ("Div", "Mul") or node in self._done:
+            return None
+        roots = list(self._roots(node))
+        blocked: LRNRecord | None = None
+        for root in roots:
+            interpreter = self._interpreter(root)
+            meaning = interpreter.meaning(node.outputs[0])
+            if _is_lrn(meaning) and _has_window(node, interpreter):
+                return self._extended(node, interpreter)
+            if isinstance(meaning, Blocked) and blocked is None:
+                blocked = LRNRecord(_names(node, interpreter), "kept", meaning.reason)
+        if blocked is not None:
+            self._done.update(_divisions(node))
+            return blocked
+        return self._of_another(node, roots) if roots else None
+
+    def _roots(self, node: ir.Node) -> Iterator[ir.Value]:
+        """The tensors that the node may normalize."""
+        first, second = node.inputs
+        pairs = [(first, second)] if node.op_type == "Div" else [(first, second), (second, first)]
+        for root, other in pairs:
+            producer = other.producer() if other is not None else None
+            if root is None or other is None or producer is None or root is other or root.shape is None:
+                continue
+            if self._constants.is_constant(root) or self._constants.is_constant(other):
+                continue
+            if node.op_type == "Mul" and producer.op_type not in _FACTORS:
+                continue
+            yield root
+            before = root.producer()
+            if before is not None and before.op_type == "Transpose":
+                source = before.inputs[0]
+                if source is not None and source.shape is not None:
+                    yield source
+
+    def _interpreter(self, root: ir.Value) -> Interpreter:
+        if root not in self._interpreters:
+            self._interpreters[root] = Interpreter(root, self._constants, _RULES)
+        return self._interpreters[root]
+
+    def _extended(self, node: ir.Node, interpreter: Interpreter) -> _Match:
+        """The match with the nodes after it that divide by more powers of the same sum."""
+        for following in _divisions(node):
+            if not _is_lrn(interpreter.meaning(following.outputs[0])):
+                break
+            self._done.add(following)
+            node = following
+        power = interpreter.meaning(node.outputs[0])
+        assert isinstance(power, Power)
+        return _Match(node, interpreter.root, power, tuple(_chain(node, interpreter)))
+
+    def _of_another(self, node: ir.Node, roots: list[ir.Value]) -> LRNRecord | None:
+        """The record of a node that divides one tensor by the norm of another."""
+        for root, divisor in zip(roots, reversed(node.inputs), strict=False):
+            assert divisor is not None
+            for squared in _squared_above(divisor):
+                if squared in roots or squared.shape is None:
+                    continue
+                interpreter = self._interpreter(squared)
+                power = arithmetic.as_power(interpreter.meaning(divisor))
+                sign = 1 if node.op_type == "Div" else -1
+                if power is None or power.base is None or sign * power.exponent <= 0:
+                    continue
+                if _is_local(power):
+                    reason = f"it normalizes '{root.name}' by the squares of another tensor, '{squared.name}'"
+                    return LRNRecord(_names(node, interpreter), "kept", reason)
         return None
-    path = [div]
-    base, beta = _peel_power(denominator, constants, path)
-    core, scale, shift = _peel_affine(base, constants, path)
-    chain = trace_mean_square(core)
-    if chain is None or chain.source is not x:
-        return None
-    nodes = tuple(node.name or str(node.outputs[0].name) for node in (*chain.nodes, *reversed(path)))
-    return _Match(x, chain, scale, shift, beta, nodes)
 
 
-def _peel_power(value: ir.Value, constants: Constants, path: list[ir.Node]) -> tuple[ir.Value, float]:
-    """(base, exponent) with value = base^exponent."""
-    node = value.producer()
-    if node is None or node.inputs[0] is None:
-        return value, 1.0
-    if node.op_type == "Sqrt":
-        path.append(node)
-        return node.inputs[0], 0.5
-    exponent = constants.scalar(node.inputs[1]) if node.op_type == "Pow" else None
-    if exponent is None:
-        return value, 1.0
-    path.append(node)
-    return node.inputs[0], exponent
+def _is_lrn(meaning: object) -> bool:
+    return (
+        isinstance(meaning, Power)
+        and meaning.numerator is not None
+        and meaning.base is not None
+        and meaning.factor == 1
+        and meaning.exponent < 0
+        and meaning.numerator == meaning.base.axes
+    )
 
 
-def _peel_affine(value: ir.Value, constants: Constants, path: list[ir.Node]) -> tuple[ir.Value, float, float]:
-    """(core, scale, shift) with value = scale · core + shift, through scalar constants."""
-    scale, shift = 1.0, 0.0
-    while (node := value.producer()) is not None and node.op_type in ("Add", "Sub", "Mul", "Div"):
-        left, right = node.inputs
-        constant, other = constants.scalar(right), left
-        if constant is None and node.op_type in ("Add", "Mul"):
-            constant, other = constants.scalar(left), right
-        if constant is None or other is None:
-            break
-        if node.op_type == "Add":
-            shift += scale * constant
-        elif node.op_type == "Sub":
-            shift -= scale * constant
-        elif node.op_type == "Mul":
-            scale *= constant
-        else:
-            scale /= constant
-        path.append(node)
-        value = other
-    return value, scale, shift
+def _has_window(end: ir.Node, interpreter: Interpreter) -> bool:
+    """Whether an operator on the way sums over windows; x/√(1 + x²) alone is no normalization."""
+    return any(node.op_type in windowed.RULES or node.op_type in _SUMS for node in _chain(end, interpreter))
 
 
-def _replacement(match: _Match, div: ir.Node, model: ir.Model, constants: Constants) -> ir.Node:
-    """The node that computes the match.
-
-    Raises:
-        Refused: no operator computes exactly this.
-    """
-    extents = windows(match.mean, constants)
-    rank = len(match.x.shape or ())
-    wide = {axis: extent for axis, extent in extents.items() if extent != (0, 0)}
-    if set(wide) <= {1}:
-        return _across(match, div, wide.get(1, (0, 0)), rank)
-    if set(wide) == set(range(2, rank)) and len(set(wide.values())) == 1:
-        return _within(match, div, wide[2], rank, model)
-    raise Refused(f"its window spans the axes {sorted(wide)}: neither the channels nor all spatial axes")
+def _divisions(node: ir.Node) -> Iterator[ir.Node]:
+    """The Div and Mul nodes after a node, as long as nothing else reads what is between."""
+    while True:
+        value = node.outputs[0]
+        uses = value.uses()
+        if value.is_graph_output() or len(uses) != 1:
+            return
+        node = next(iter(uses)).node
+        if node.op_type not in ("Div", "Mul") or node.graph is not value.producer().graph:  # type: ignore[union-attr]
+            return
+        yield node
 
 
-def _across(match: _Match, div: ir.Node, window: tuple[int, int], rank: int) -> ir.Node:
-    spec = _spec(match, window, LRN(1, match.scale, match.beta, match.shift, "across", "onnx"))
-    reasons = refusals(spec, rank)
-    if reasons:
-        raise Refused(
-            "; ".join(f"{runtime} has no LRN for it: {reason}" for runtime, reason in reasons.items())
-        )
-    attributes = {"size": spec.size, "alpha": spec.alpha, "beta": spec.beta, "bias": spec.k}
-    return ir.node("LRN", [match.x], attributes, name=div.name)
+def _chain(end: ir.Node, interpreter: Interpreter) -> list[ir.Node]:
+    """The nodes that compute from the root's squares what `end` makes of them, in order."""
+    ordered: dict[ir.Node, None] = {}
+    stack = [(end, False)]
+    while stack:
+        node, expanded = stack.pop()
+        if node in ordered:
+            continue
+        if expanded:
+            ordered[node] = None
+            continue
+        stack.append((node, True))
+        for value in reversed(sources(node)):
+            producer = value.producer()
+            if value is not interpreter.root and producer is not None and interpreter.computes(value):
+                stack.append((producer, False))
+    return list(ordered)
 
 
-def _within(match: _Match, div: ir.Node, window: tuple[int, int], rank: int, model: ir.Model) -> ir.Node:
-    if match.x.dtype == ir.DataType.DOUBLE:
-        raise Refused("the operator within a channel computes in float32, its input is float64")
-    if model.opset_imports.get("", 1) < custom.MINIMUM_OPSET:
-        raise Refused(f"the operator within a channel needs opset {custom.MINIMUM_OPSET} or newer")
-    spec = _spec(match, window, LRN(1, match.scale, match.beta, match.shift, "within", "torch"))
-    return custom.intra_channel_lrn(match.x, spec, rank - 2, name=div.name)
+def _names(end: ir.Node, interpreter: Interpreter) -> tuple[str, ...]:
+    return tuple(node_name(node) for node in _chain(end, interpreter))
 
 
-def _spec(match: _Match, window: tuple[int, int], like: LRN) -> LRN:
-    """The normalization with that window, in the convention of the operator that is to compute it."""
-    size = sum(window) + 1
-    spec = LRN(size, match.scale, match.beta, match.shift, like.region, like.convention)
-    if spec.window != window:
-        raise Refused(f"its window [-{window[0]}, {window[1]}] is not that of the operator: {spec.window}")
-    return spec
+def _squared_above(value: ir.Value) -> Iterator[ir.Value]:
+    """Tensors whose squares may reach a value."""
+    stack, seen = [value], {value}
+    while stack and len(seen) < 256:
+        node = stack.pop().producer()
+        if node is None or node.domain not in ("", "ai.onnx") or node.op_type not in _RULES:
+            continue
+        first = node.inputs[0] if node.inputs else None
+        if first is not None and (
+            (node.op_type == "Mul" and node.inputs[1] is first) or node.op_type in ("Pow", "ReduceSumSquare")
+        ):
+            yield first
+        for item in sources(node):
+            if item not in seen:
+                seen.add(item)
+                stack.append(item)
+
+
+def _is_local(power: Power) -> bool:
+    """Whether the sum is over windows that move with the element."""
+    try:
+        found = sums(power)
+    except Refused:
+        return True
+    return not found.reduced and any(window != (0, 0) for window in found.windows.values())
+
+
+def _replacement(match: _Match, spec: LRN, model: ir.Model) -> ir.Node:
+    """The node that computes the match before its axes are permuted."""
+    if spec.region == "across":
+        attributes = {"size": spec.size, "alpha": spec.alpha, "beta": spec.beta, "bias": spec.k}
+        return ir.node("LRN", [match.x], attributes, name=match.end.name)
+    custom.add_function(model)
+    assert match.x.shape is not None
+    return custom.intra_channel_lrn(match.x, spec, len(match.x.shape) - 2, name=match.end.name)
+
+
+def _state_shape(match: _Match) -> None:
+    """Give the result the shape of x where inference could not tell it, for what follows."""
+    result, base = match.end.outputs[0], match.power.base
+    if result.shape is None and match.x.shape is not None and base is not None:
+        order = [axis for axes in base.axes for axis in axes]
+        if order == list(range(len(match.x.shape))):
+            result.shape = match.x.shape
+
+
+def _remove_unused(chain: Sequence[ir.Node]) -> None:
+    """Remove the nodes that only computed what is replaced, with what their branches read."""
+    for node in reversed(chain):
+        graph = node.graph
+        if graph is None or any(value.uses() or value.is_graph_output() for value in node.outputs):
+            continue
+        for _, branch in subgraphs(node):
+            branch.outputs.clear()
+            branch.remove(list(branch), safe=True)
+        graph.remove(node, safe=True)
+
+
+def _put(editor: Editor, match: _Match, operator: ir.Node) -> None:
+    """The operator in the match's place, with its result's axes as the match has them."""
+    order = [axis for axes in match.power.numerator or () for axis in axes]
+    result = operator.outputs[0]
+    if order == sorted(order):
+        editor.replace(match.end, operator)
+    else:
+        result.name = editor.unique(f"{match.end.outputs[0].name}.{operator.op_type}")
+        editor.graph.insert_before(match.end, operator)
+        name = editor.unique(f"{match.end.name}.Transpose")
+        editor.replace(match.end, ir.node("Transpose", [result], {"perm": order}, name=name))
+    result.type, result.shape = match.x.type, match.x.shape
