@@ -9,14 +9,28 @@ from numpy.typing import NDArray
 
 
 class Editor:
-    """Edits one graph. Names stay unique in it and in its subgraphs."""
+    """Edits one graph. Names stay unique in it, in the graphs around it and in its subgraphs.
 
-    def __init__(self, graph: ir.Graph) -> None:
+    Args:
+        graph: the main graph, or a function's.
+        in_function: constants become Constant nodes, since functions have no initializers.
+    """
+
+    def __init__(self, graph: ir.Graph, *, in_function: bool = False) -> None:
         self.graph = graph
-        self._names = {value.name for value in (*graph.inputs, *graph.initializers.values())}
+        self._in_function = in_function
+        self._names = _values_of(graph)
         for node in ir.traversal.RecursiveGraphIterator(graph):
             self._names.update(value.name for value in node.outputs)
             self._names.add(node.name)
+        for subgraph in graph.subgraphs():
+            self._names |= _values_of(subgraph)
+
+    def inside(self, graph: ir.Graph) -> Editor:
+        """An editor of a graph that this one contains."""
+        inner = object.__new__(Editor)
+        inner.graph, inner._in_function, inner._names = graph, self._in_function, self._names
+        return inner
 
     def unique(self, name: str) -> str:
         """The name, or the name with a number where it is taken."""
@@ -32,11 +46,18 @@ class Editor:
         self._names.discard(name)
 
     def constant(self, name: str, array: NDArray[Any]) -> ir.Value:
-        """A new initializer; it gets the name unless that is taken."""
+        """A new constant; it gets the name unless that is taken."""
         name = self.unique(name)
         tensor = ir.tensor(array, name=name)
-        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-        self.graph.initializers.add(value)
+        if self._in_function:
+            node = ir.node("Constant", [], {"value": tensor}, name=self.unique(f"{name}.constant"))
+            node.outputs[0].name = name
+            self._insert_first(node)
+            value = node.outputs[0]
+        else:
+            value = ir.Value(name=name, const_value=tensor)
+            self.graph.initializers.add(value)
+        value.shape, value.type = ir.Shape(array.shape), ir.TensorType(tensor.dtype)
         return value
 
     def set_input(self, node: ir.Node, index: int, value: ir.Value) -> None:
@@ -46,7 +67,7 @@ class Editor:
         node.replace_input_with(index, value)
 
     def set_constant(self, node: ir.Node, index: int, array: NDArray[Any], fallback_name: str) -> None:
-        """Give a node an initializer of its own; others that read the old one keep it.
+        """Give a node a constant of its own; others that read the old one keep it.
 
         The new one takes over the name of an old initializer that nothing reads any more.
         """
@@ -70,15 +91,34 @@ class Editor:
         """Take a node with one output out; the tensor that it read takes its result's place and name."""
         result = node.outputs[0]
         name = result.name
-        ir.convenience.replace_all_uses_with(result, source, replace_graph_outputs=True)
-        self.graph.remove(node, safe=True)
+        if source.shape is None:
+            source.shape = result.shape
+        self.skip(node, source)
         source.name = name
 
+    def skip(self, node: ir.Node, source: ir.Value) -> None:
+        """Take a node with one output out; those that read its result read `source`, which keeps its name."""
+        ir.convenience.replace_all_uses_with(node.outputs[0], source, replace_graph_outputs=True)
+        self.graph.remove(node, safe=True)
+
+    def _insert_first(self, node: ir.Node) -> None:
+        first = next(iter(self.graph), None)
+        if first is None:
+            self.graph.append(node)
+        else:
+            self.graph.insert_before(first, node)
+
     def _drop(self, value: ir.Value) -> bool:
-        """Remove an initializer that nothing reads; whether it was one."""
-        if not value.is_initializer() or value.uses() or value.is_graph_output():
+        """Remove an initializer of this graph that nothing reads; whether it was one."""
+        if self.graph.initializers.get(str(value.name)) is not value:
+            return False
+        if value.uses() or value.is_graph_output():
             return False
         if value.is_graph_input():
             self.graph.inputs.remove(value)
         del self.graph.initializers[str(value.name)]
         return True
+
+
+def _values_of(graph: ir.Graph) -> set[str | None]:
+    return {value.name for value in (*graph.inputs, *graph.initializers.values())}

@@ -14,8 +14,11 @@ logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
 def infer(model: ir.Model) -> None:
     """Add the types and shapes that ONNX can infer, in place; a model it cannot follow stays as it is."""
+    order = list(model.graph.initializers)
     with contextlib.suppress(Exception):  # ONNX's inference and its wrapper raise many types
         ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+    for name in order:  # the pass moves large ones to the end
+        model.graph.initializers[name] = model.graph.initializers.pop(name)
 
 
 def computed_types(model: ir.Model) -> set[ir.DataType]:

@@ -33,31 +33,83 @@ def load(source: ModelSource) -> ir.Model:
         _check_proto(source, "the model")
         return _to_ir(source, "the model", base_dir=None)
     path = Path(source)
-    proto = _read(path)
-    _check_proto(proto, str(path), path)
+    data = _read(path)
+    proto = _parse(data, path)
+    _check_proto(proto, str(path), path, data)
     return _to_ir(proto, str(path), base_dir=path.parent)
 
 
 def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
-    """Write a model whole or not at all.
+    """Write a model whole or not at all, after onnx.checker has passed it with full_check.
 
-    Tensors go into `<name>.data` beside the model when they are too large for one protobuf message.
+    Tensors go into `<name>.data` beside the model if it came with external data, or when they are too large
+    for one protobuf message. They are copied one by one, so that a model larger than memory can be written.
+
+    Raises:
+        ModelError: the checker refuses the model.
+        UsageError: the file cannot be written.
     """
     target = Path(path)
     with staged(target) as part:
-        large = _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
-        ir.save(model, part, external_data=f"{target.name}.data" if large else None)
+        separate = has_external_data(model) or _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
+        ir.save(model, part, external_data=f"{target.name}.data" if separate else None)
+        try:
+            onnx.checker.check_model(str(part), full_check=True)
+        except Exception as error:  # the checker raises many types
+            raise ModelError(f"{target}: not written: {_checker_message(error)}") from error
+
+
+def to_proto(model: ir.Model) -> onnx.ModelProto:
+    """The model as one protobuf message that holds all of its data.
+
+    Raises:
+        ModelError: it is too large for that.
+    """
+    size = _tensor_bytes(model)
+    if size >= PROTOBUF_LIMIT:
+        raise ModelError(
+            f"the model's tensors take {size / 2**30:.3g} GiB, too much for one "
+            f"protobuf message: save it to a file"
+        )
+    proto = ir.to_proto(model)
+    if has_external_data(model):
+        tensors = {
+            name: value.const_value for graph in model.graphs() for name, value in graph.initializers.items()
+        }
+        for tensor in _tensors(proto):
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                data = tensors[tensor.name]
+                assert data is not None
+                tensor.CopyFrom(ir.to_proto(ir.Tensor(data.numpy(), dtype=data.dtype, name=tensor.name)))
+    return proto
+
+
+def has_external_data(model: ir.Model) -> bool:
+    """Whether some of the model's tensors stay in a file of their own until they are used."""
+    return any(
+        isinstance(value.const_value, ir.ExternalTensor)
+        for graph in model.graphs()
+        for value in graph.initializers.values()
+    )
 
 
 def _tensor_bytes(model: ir.Model) -> int:
-    return sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
+    return sum(
+        value.const_value.nbytes
+        for graph in model.graphs()
+        for value in graph.initializers.values()
+        if value.const_value
+    )
 
 
-def _read(path: Path) -> onnx.ModelProto:
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)
@@ -68,7 +120,10 @@ def _read(path: Path) -> onnx.ModelProto:
     return proto
 
 
-def _check_proto(proto: onnx.ModelProto, name: str, path: Path | None = None) -> None:
+def _check_proto(
+    proto: onnx.ModelProto, name: str, path: Path | None = None, data: bytes | None = None
+) -> None:
+    """Check a message; `path` and `data` are the file that it was parsed from."""
     external = [tensor for tensor in _tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     if external and path is None:
         raise ModelError(f"{name} has external data: pass its path, or load the data first")
@@ -76,7 +131,7 @@ def _check_proto(proto: onnx.ModelProto, name: str, path: Path | None = None) ->
         assert path is not None
         _check_external(tensor, path)
     try:
-        onnx.checker.check_model(str(path) if external else proto)
+        onnx.checker.check_model(str(path) if external else data or proto)
     except Exception as error:  # the checker raises ValidationError, TypeError, UnicodeDecodeError, ...
         raise ModelError(f"{name}: {_checker_message(error)}") from error
     _check_functions(proto, name)

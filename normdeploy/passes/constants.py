@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,22 +10,33 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from normdeploy.errors import ModelError, UnsupportedOperator
+from normdeploy.graph.scopes import subgraphs
 from normdeploy.reference import Evaluator
 
 LARGEST = 2**26
 """Elements; a constant subgraph that makes more than this is left for the runtime to compute."""
 
+_RANDOM = ("Random", "Bernoulli", "Multinomial", "Dropout")
+_QUANTIZERS = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
+_CONSTANT_TYPES = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+
 
 class Constants:
-    """Which values of a model's graph are constant, and their arrays.
+    """Which values of a model are constant, and their arrays.
 
     An initializer that is also a graph input is a default that the caller may override, from IR version 4
-    on; such a value is not constant.
+    on; such a value is not constant. Neither is what a function gets from its caller.
     """
 
     def __init__(self, model: ir.Model) -> None:
         self._model = model
         self._known: dict[ir.Value, bool] = {}
+        self._computed: dict[ir.Value, NDArray[Any] | None] = {}
 
     def is_overridable(self, value: ir.Value) -> bool:
         """Whether the value is an initializer that the caller may replace."""
@@ -44,31 +56,54 @@ class Constants:
                 continue
             inputs = [item for item in producer.inputs if item is not None]
             unknown = [item for item in inputs if item not in self._known]
-            if _is_pure(producer) and unknown:
+            if self._is_pure(producer) and unknown:
                 cone.extend(unknown)
             else:
-                self._known[current] = _is_pure(producer) and all(self._known[item] for item in inputs)
+                self._known[current] = self._is_pure(producer) and all(self._known[item] for item in inputs)
         return self._known[value]
+
+    def is_quantized(self, value: ir.Value) -> bool:
+        """Whether a constant is computed from a quantized tensor."""
+        return any(node.op_type in _QUANTIZERS for node in _ancestors(value))
+
+    def why_not(self, value: ir.Value) -> str:
+        """Why a value has no array, to follow its name in a sentence."""
+        if self.is_overridable(value):
+            return "may be overridden by the caller: it is a graph input with a default"
+        if value.is_graph_input():
+            return "is an input"
+        producer = value.producer()
+        return "is computed" if producer is None else f"is computed by {producer.op_type} '{producer.name}'"
 
     def array(self, value: ir.Value | None) -> NDArray[Any] | None:
         """The constant's array in its own type, or None where the value is not constant."""
         if value is None or not self.is_constant(value):
             return None
-        tensor = ir.convenience.get_const_tensor(value)
-        if tensor is not None:
-            return tensor.numpy()
-        return self._compute(value)
+        if value.const_value is not None:
+            return value.const_value.numpy()
+        producer = value.producer()
+        if producer is not None and producer.op_type == "Constant":
+            return _constant(producer)
+        if value not in self._computed:
+            self._computed[value] = self._compute(value)
+        return self._computed[value]
 
     def scalar(self, value: ir.Value | None) -> float | None:
         """The constant as a number, or None where it is not a constant of one element."""
         array = self.array(value)
         return float(array.reshape(()).astype(np.float64)) if array is not None and array.size == 1 else None
 
+    def integers(self, value: ir.Value | None) -> list[int] | None:
+        """A constant list of integers (axes, a shape), or None where the value is not constant."""
+        array = self.array(value)
+        return None if array is None else [int(item) for item in array.reshape(-1)]
+
     def _compute(self, value: ir.Value) -> NDArray[Any] | None:
         if value.dtype is None or (value.shape is not None and _elements(value.shape) > LARGEST):
             return None
         nodes = _ancestors(value)
-        graph = ir.GraphView([], [value], nodes=nodes, opset_imports=self._model.opset_imports)
+        opsets = nodes[-1].graph.opset_imports if nodes[-1].graph is not None else {}
+        graph = ir.GraphView([], [value], nodes=nodes, opset_imports=opsets or self._model.opset_imports)
         model = ir.Model(
             graph,  # type: ignore[arg-type]  # a view of the nodes is all that the evaluator reads
             ir_version=self._model.ir_version,
@@ -80,13 +115,33 @@ class Constants:
             return None
         return result.astype(value.dtype.numpy())
 
+    def _is_pure(self, node: ir.Node) -> bool:
+        unclear = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+        if any(item.is_ref() or item.type in unclear for item in node.attributes.values()):
+            return False
+        return not draws([node], self._model)
 
-def _is_pure(node: ir.Node) -> bool:
-    has_subgraph = any(
-        attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-        for attribute in node.attributes.values()
-    )
-    return not has_subgraph and not node.op_type.startswith(("Random", "Bernoulli", "Multinomial"))
+
+def _constant(node: ir.Node) -> NDArray[Any] | None:
+    """What a Constant node holds; onnx_ir's own function renames the tensor of the model that was given."""
+    attribute = next(iter(node.attributes.values()))
+    if attribute.name == "value":
+        return attribute.as_tensor().numpy()
+    dtype = _CONSTANT_TYPES.get(attribute.name)
+    return None if dtype is None else np.asarray(attribute.value, dtype)
+
+
+def draws(nodes: Iterable[ir.Node], model: ir.Model) -> bool:
+    """Whether nodes, or what they contain or call, may give another result each time."""
+    for node in nodes:
+        if node.op_type.startswith(_RANDOM):
+            return True
+        function = model.functions.get(node.op_identifier())
+        if function is not None and draws(function, model):
+            return True
+        if any(draws(graph, model) for _, graph in subgraphs(node)):
+            return True
+    return False
 
 
 def _elements(shape: ir.Shape) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from normdeploy.graph.edit import Editor
+from normdeploy.graph.scopes import Scope, scopes
 from normdeploy.passes.constants import Constants
 
 _SLACK = 2**16
@@ -12,34 +12,47 @@ _SLACK = 2**16
 
 
 class FoldConstants(ir.passes.InPlacePass):
-    """Replace constant tensors that other nodes read by initializers of the same name."""
+    """Replace constant tensors that other nodes read by initializers of the same name.
+
+    What is made from quantized tensors stays: it would take several times the space, and runtimes look for
+    the quantized form.
+    """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        constants, editor = Constants(model), Editor(model.graph)
-        frontier = [
-            value
-            for node in model.graph
-            if node.op_type != "Constant"
-            for value in node.outputs
-            if value.uses() and constants.is_constant(value) and not _feeds_only(value, constants)
-        ]
+        constants = Constants(model)
         modified = False
-        for value in frontier:
-            array = constants.array(value)
-            producer = value.producer()
-            assert producer is not None
-            sources = [constants.array(item) for item in producer.inputs if item is not None]
-            held = sum(item.nbytes for item in sources if item is not None)
-            if array is None or array.nbytes > held + _SLACK:
-                continue
-            name = str(value.name)
-            value.name = editor.unique(f"{name}_folded")
-            editor.release(name)
-            ir.convenience.replace_all_uses_with(
-                value, editor.constant(name, array), replace_graph_outputs=True
-            )
-            modified = True
+        for scope in scopes(model):
+            modified |= _fold(scope, constants)
         return ir.passes.PassResult(model, modified)
+
+
+def _fold(scope: Scope, constants: Constants) -> bool:
+    frontier = [
+        value
+        for node in scope.graph
+        if node.op_type != "Constant"
+        for value in node.outputs
+        if value.uses() and constants.is_constant(value) and not _feeds_only(value, constants)
+    ]
+    modified = False
+    for value in frontier:
+        if constants.is_quantized(value):
+            continue
+        array = constants.array(value)
+        producer = value.producer()
+        assert producer is not None
+        sources = [constants.array(item) for item in producer.inputs if item is not None]
+        held = sum(item.nbytes for item in sources if item is not None)
+        if array is None or array.nbytes > held + _SLACK:
+            continue
+        name = str(value.name)
+        value.name = scope.editor.unique(f"{name}_folded")
+        scope.editor.release(name)
+        ir.convenience.replace_all_uses_with(
+            value, scope.editor.constant(name, array), replace_graph_outputs=True
+        )
+        modified = True
+    return modified
 
 
 def _feeds_only(value: ir.Value, constants: Constants) -> bool:

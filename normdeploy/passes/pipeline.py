@@ -2,60 +2,118 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
+from onnx_ir.passes.common import (
+    CommonSubexpressionEliminationPass,
+    RemoveInitializersFromInputsPass,
+    RemoveUnusedNodesPass,
+)
 
-from normdeploy.graph.io import ModelSource, load
-from normdeploy.passes.fold_batchnorm import FoldBatchNorm
+from normdeploy.graph.inference import infer
+from normdeploy.graph.io import ModelSource, load, save, to_proto
+from normdeploy.passes.batchnorm import FoldBatchNorm
+from normdeploy.passes.constants import draws
 from normdeploy.passes.fold_constants import FoldConstants
+from normdeploy.passes.proof import prove_equal
 from normdeploy.passes.recover_lrn import RecoverLRN
+from normdeploy.passes.remove_identities import RemoveIdentities
 from normdeploy.passes.report import Report
 from normdeploy.passes.resolve_cast_like import ResolveCastLike
 
 Target = Literal["portable", "ort-cpu", "tensorrt"]
 
+_FREE_INITIALIZERS = 4
+"""The IR version from which on initializers need not be inputs; those that are may be overridden."""
 
-@dataclass(frozen=True)
+
 class Optimized:
-    """A rewritten model, and what was done to it."""
+    """A rewritten model, and what was done to it.
 
-    model: onnx.ModelProto
-    report: Report
+    Args:
+        graph: the model.
+        report: what became of each normalization.
+    """
+
+    def __init__(self, graph: ir.Model, report: Report) -> None:
+        self.graph = graph
+        self.report = report
+
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """The model as one message with all of its data.
+
+        Raises:
+            ModelError: it is too large for that; `save` takes any size.
+        """
+        return to_proto(self.graph)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model whole or not at all; large tensors go into a file beside it.
+
+        Raises:
+            ModelError: onnx.checker refuses the model.
+            UsageError: the file cannot be written.
+        """
+        save(self.graph, path)
 
 
-def optimize(model: ModelSource, *, target: Target = "portable") -> Optimized:
-    """Fold BatchNorm and recover LRN in a model; the model given is not changed.
+def optimize(
+    model: ModelSource,
+    *,
+    target: Target = "portable",
+    verify: bool = True,
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> Optimized:
+    """Fold BatchNorm, recover LRN and tidy up; the model given is not changed.
+
+    Tensors stay in their files until they are used. A model of IR version 3, which has to list every
+    initializer as an input, becomes one of version 4 whose inputs are those that a caller has to give.
 
     Args:
         model: a path, or a loaded model.
         target: what the result is for.
+        verify: whether to compute the model before and after on random inputs, and compare.
+        shapes: of inputs whose shape the model leaves open, for `verify`.
 
     Raises:
-        ModelError: not a model that `load` accepts.
+        ModelError: not a model that `load` accepts; or the result would differ by more than rounding, or
+            cannot be computed in the reference.
+        UsageError, InputError: a shape that does not fit, or one that is missing.
     """
-    graph = load(model)
-    if isinstance(model, ir.Model):
-        graph = model.clone()
-    report = rewrite(graph)
-    return Optimized(ir.to_proto(graph), report)
+    original = load(model)
+    graph = original.clone()
+    report = rewrite(graph, target=target)
+    if verify:
+        prove_equal(original, graph, shapes)
+    return Optimized(graph, report)
 
 
-def rewrite(model: ir.Model, *, fold: bool = True) -> Report:
-    """Recover LRN and fold BatchNorm in a graph, in place.
+def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) -> Report:
+    """Recover LRN, fold BatchNorm and tidy up in a graph, in place.
 
     Args:
         model: an inference graph.
+        target: what the result is for.
         fold: whether to fold BatchNorm.
     """
     report = Report(nodes_before=len(model.graph))
-    passes: list[ir.passes.InPlacePass] = [ShapeInferencePass(), ResolveCastLike(), RecoverLRN(report)]
+    if (model.ir_version or 0) < _FREE_INITIALIZERS:
+        RemoveInitializersFromInputsPass()(model)
+        model.ir_version = _FREE_INITIALIZERS
+    infer(model)
+    passes: list[ir.passes.InPlacePass] = [RemoveIdentities(), ResolveCastLike(), RecoverLRN(report, target)]
     if fold:
         passes.append(FoldBatchNorm(report))
     passes += [FoldConstants(), RemoveUnusedNodesPass()]
+    if not draws(model.graph, model):
+        passes.append(CommonSubexpressionEliminationPass())
     ir.passes.Sequential(*passes)(model)
     report.nodes_after = len(model.graph)
     return report

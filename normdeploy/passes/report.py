@@ -10,12 +10,21 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class BatchNormRecord:
-    """One BatchNormalization node: folded into another node, or kept with the reason."""
+    """One BatchNormalization node: folded into another node, or kept with the reason.
+
+    Args:
+        node: its name.
+        status: what became of it.
+        into: the nodes that took it up.
+        reason: why it was kept.
+        where: "" in the main graph; else the function, or the subgraph's node and attribute.
+    """
 
     node: str
     status: Literal["folded", "kept"]
     into: str = ""
     reason: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,162 @@
+"""Fold BatchNormalization into the layers around it, and record each one with the reason.
+
+BatchNormalization, and Mul, Add, Sub and Div by constants per channel, are affine maps. Those that follow
+each other are composed in float64 and folded as one: into what computes their input, else into all that read
+their result. Where neither takes them up, they become a single BatchNormalization if there is one among
+them, and stay otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import onnx_ir as ir
+
+from normdeploy.graph.scopes import Scope, node_name, scopes
+from normdeploy.passes.batchnorm.affine import Affine, Step, arithmetic_step, batchnorm_step, compose
+from normdeploy.passes.batchnorm.paths import fold_down, fold_up
+from normdeploy.passes.batchnorm.plan import Plan, narrowed, set_constant
+from normdeploy.passes.constants import Constants
+from normdeploy.passes.report import BatchNormRecord, Refused, Report
+
+
+class FoldBatchNorm(ir.passes.InPlacePass):
+    """Fold what can be folded exactly, in the main graph, in subgraphs and in functions."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self._report = report
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        constants = Constants(model)
+        folders = [_Folder(scope, constants) for scope in scopes(model)]
+        modified = False
+        for folder in folders:
+            modified |= folder.run()
+            self._report.batchnorm.extend(folder.records.values())
+        return ir.passes.PassResult(model, modified)
+
+
+class _Folder:
+    """Folds in one scope; `records` says what became of each BatchNormalization."""
+
+    def __init__(self, scope: Scope, constants: Constants) -> None:
+        self._scope = scope
+        self._constants = constants
+        self.records: dict[ir.Node, BatchNormRecord] = {}
+        for node in scope.graph:
+            if _is_batchnorm(node):
+                self._keep(node, "")
+
+    def run(self) -> bool:
+        """Fold until nothing changes: what one fold removes can make room for another."""
+        modified, changed = False, True
+        while changed:
+            changed = False
+            for chain in self._chains():
+                changed |= self._fold(chain)
+            modified |= changed
+        return modified
+
+    def _chains(self) -> list[list[Step]]:
+        """The affine maps of the graph; those of which each one alone reads the one before, together."""
+        chains: dict[ir.Node, list[Step]] = {}
+        for node in self._scope.graph:
+            step = self._step(node)
+            if step is None:
+                continue
+            producer = step.source.producer()
+            alone = len(step.source.uses()) == 1 and not step.source.is_graph_output()
+            chain = chains.get(producer) if producer is not None and alone else None
+            if chain is None or chain[0].affine.channels != step.affine.channels:
+                chain = []
+            chain.append(step)
+            chains[node] = chain
+        return list({id(chain): chain for chain in chains.values()}.values())
+
+    def _step(self, node: ir.Node) -> Step | None:
+        if not _is_batchnorm(node):
+            return arithmetic_step(node, self._constants, self._scope.opset)
+        try:
+            return batchnorm_step(node, self._constants, self._scope.opset)
+        except Refused as reason:
+            self._keep(node, str(reason))
+            return None
+
+    def _fold(self, chain: Sequence[Step]) -> bool:
+        """Take a chain out of the graph, or make it shorter; whether that was possible."""
+        affine = compose(chain)
+        editor = self._scope.editor
+        up = self._attempt(fold_up, chain[0].source, affine)
+        if isinstance(up, Plan):
+            self._record(chain, up.apply())
+            for step in chain:
+                editor.bypass(step.node, step.source)
+            return True
+        down = self._attempt(fold_down, chain[-1].node.outputs[0], affine)
+        if isinstance(down, Plan):
+            self._record(chain, down.apply())
+            for step in chain:
+                editor.skip(step.node, step.source)
+            return True
+        reason = f"{up}; {down}"
+        for step in chain:
+            if step.normalizes:
+                self._keep(step.node, reason)
+        return len(chain) > 1 and self._merge(chain, affine)
+
+    def _attempt(
+        self, fold: Callable[[Plan, ir.Value, Affine], None], value: ir.Value, affine: Affine
+    ) -> Plan | Refused:
+        plan = Plan(self._constants, self._scope)
+        try:
+            fold(plan, value, affine)
+        except Refused as reason:
+            return reason
+        return plan
+
+    def _merge(self, chain: Sequence[Step], affine: Affine) -> bool:
+        """Make a chain one BatchNormalization: γ' = a·σ, β' = b + a·μ, with its own μ and σ.
+
+        Behind other maps, μ becomes the mean of what they read.
+        """
+        place = next((index for index, step in enumerate(chain) if step.normalizes), None)
+        if place is None:
+            return False
+        center = chain[place]
+        mean = affine.mean if place else center.affine.mean
+        node = center.node
+        arrays = {
+            1: ("scale", affine.scale * center.affine.deviation),
+            2: ("bias", affine.shift + affine.scale * mean),
+            **({3: ("mean", mean)} if place else {}),
+        }
+        plan = Plan(self._constants, self._scope)
+        try:
+            for index, (what, array) in arrays.items():
+                old = plan.parameter(node, index, what)
+                assert old is not None
+                plan.add(node, set_constant(node, index, narrowed(node, array, old.dtype), what))
+        except Refused as reason:
+            self._keep(node, f"{self.records[node].reason}; {reason}")
+            return False
+        self._record([step for step in chain if step is not center], plan.apply())
+        for step in chain[:place]:
+            self._scope.editor.skip(step.node, step.source)
+        for step in chain[place + 1 :]:
+            self._scope.editor.bypass(step.node, step.source)
+        return True
+
+    def _record(self, chain: Sequence[Step], target: str) -> None:
+        for step in chain:
+            if step.normalizes:
+                self.records[step.node] = BatchNormRecord(
+                    node_name(step.node), "folded", into=target, where=self._scope.where
+                )
+
+    def _keep(self, node: ir.Node, reason: str) -> None:
+        self.records[node] = BatchNormRecord(node_name(node), "kept", reason=reason, where=self._scope.where)
+
+
+def _is_batchnorm(node: ir.Node) -> bool:
+    return node.op_type == "BatchNormalization" and node.domain in ("", "ai.onnx")
