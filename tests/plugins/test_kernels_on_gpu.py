@@ -12,7 +12,7 @@ from tests.plugins.plugin_cases import SMALL_GPU, TYPES, Case, CaseRunner
 pytestmark = pytest.mark.gpu
 
 MODEST_GPU = (99 << 10, 100 << 10, 40)
-"""Limits that every GPU since sm_80 has; the kernels are planned for them, and run on whatever GPU is here."""
+"""Limits that every GPU since sm_80 has. The kernels are planned for them, whatever GPU is here."""
 
 
 def cases(type_: str) -> list[Case]:
