@@ -17,7 +17,7 @@ LAYERS = (
     {"backends"},
     {"reference"},
     {"graph"},
-    {"limits", "batchnorm", "files"},
+    {"limits", "batchnorm", "files", "pages"},
     {"lrn"},
     {"errors"},
 )
@@ -29,6 +29,7 @@ HOMES = {
     "onnxscript": {"normdeploy/torch/"},
     "tensorrt": {"normdeploy/backends/"},
     "tensorrt_rtx_bindings": {"normdeploy/backends/"},
+    "matplotlib": {"normdeploy/pages/charts.py"},
     "click": {"normdeploy/cli/"},
     "rich": {"normdeploy/cli/"},
 }

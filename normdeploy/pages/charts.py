@@ -1,0 +1,194 @@
+"""Charts as inline SVG whose colours are the page's CSS variables: they follow light and dark by themselves.
+
+matplotlib draws them in marker colours, which are then replaced by the variables.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from normdeploy.errors import MissingDependencyError
+
+Svg = NewType("Svg", str)
+"""An <svg> element."""
+
+Numbers = Sequence[float] | NDArray[Any]
+
+_COLOURS = {
+    "ink": "#010203",
+    "faint": "#010204",
+    "line": "#010205",
+    "accent": "#010206",
+    "bad": "#010207",
+}
+"""CSS variable -> the colour that matplotlib draws it in."""
+
+_SIZE = (4.4, 2.9)
+"""Inches at 72 points: text of 9 points is readable where the figure is as wide as a phone."""
+
+_ROW = 0.22
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_salts = itertools.count()
+
+
+def histogram(
+    edges: Numbers,
+    counts: Numbers,
+    *,
+    x: str,
+    y: str = "count",
+    log_x: bool = False,
+    log_y: bool = False,
+    marks: Mapping[str, float] | None = None,
+) -> Svg:
+    """Bars between consecutive edges.
+
+    Args:
+        edges: one more than counts, rising.
+        counts: the bars' heights.
+        x, y: the axes' labels.
+        log_x, log_y: logarithmic axes; edges must be above 0 for log_x.
+        marks: vertical lines, by name.
+    """
+    figure, axes = _axes(x, y)
+    axes.stairs(counts, edges, fill=True, color=_COLOURS["accent"], alpha=0.85)
+    _scale(axes, log_x, log_y)
+    _mark(axes, marks or {})
+    return _svg(figure)
+
+
+def scatter(horizontal: Numbers, vertical: Numbers, *, x: str, y: str) -> Svg:
+    """Points, and the diagonal on which both are equal."""
+    figure, axes = _axes(x, y)
+    span = [float(np.min(horizontal)), float(np.max(horizontal))] if len(horizontal) else [0.0, 1.0]
+    axes.plot(span, span, color=_COLOURS["faint"], linewidth=0.8, zorder=1)
+    axes.plot(
+        horizontal, vertical, "o", color=_COLOURS["accent"], markersize=2.6, markeredgewidth=0, alpha=0.55
+    )
+    return _svg(figure)
+
+
+def sequence(
+    values: Numbers,
+    *,
+    x: str,
+    y: str,
+    log_y: bool = False,
+    highlight: int | None = None,
+    limit: float | None = None,
+) -> Svg:
+    """Values in their order, as stems.
+
+    Args:
+        values: what each position has; those that are not finite are left out, and on a log axis 0 too.
+        x, y: the axes' labels.
+        log_y: a logarithmic axis.
+        highlight: the position to show in red.
+        limit: a horizontal line.
+    """
+    figure, axes = _axes(x, y)
+    heights = np.asarray(values, dtype=np.float64)
+    shown = np.isfinite(heights) & ((heights > 0) | (not log_y))
+    where = np.flatnonzero(shown)
+    floor = 0.0
+    if log_y:
+        levels = [*heights[where], *([limit] if limit else [])]
+        floor = min(levels, default=1.0) / 3
+        axes.set_yscale("log")
+        axes.set_ylim(floor, max(levels, default=1.0) * 3)
+    colours = [_COLOURS["bad" if index == highlight else "accent"] for index in where]
+    axes.vlines(where, floor, heights[where], colors=colours, linewidth=1.6)
+    axes.scatter(where, heights[where], c=colours, s=9, zorder=3)
+    axes.set_xlim(-1, max(len(heights), 1))
+    if limit is not None:
+        axes.axhline(limit, color=_COLOURS["faint"], linewidth=0.8, linestyle=(0, (4, 3)))
+    _scale(axes, False, log_y)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return _svg(figure)
+
+
+def bars(labels: Sequence[str], values: Numbers, *, x: str) -> Svg:
+    """Horizontal bars from top to bottom, each with its label."""
+    figure, axes = _axes(x, "", height=0.8 + _ROW * max(len(labels), 1))
+    axes.barh(range(len(labels)), values, color=_COLOURS["accent"], alpha=0.85, height=0.7)
+    axes.set_yticks(range(len(labels)), [_shortened(label) for label in labels], parse_math=False)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(False, axis="y")
+    return _svg(figure)
+
+
+def _axes(x: str, y: str, height: float = _SIZE[1]) -> tuple[Any, Any]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError("matplotlib", "report") from error
+    figure = Figure(figsize=(_SIZE[0], height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_COLOURS["line"])
+    axes.tick_params(which="both", color=_COLOURS["line"], labelcolor=_COLOURS["faint"], labelsize=9)
+    axes.grid(True, color=_COLOURS["line"], linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(x, color=_COLOURS["ink"], fontsize=9, parse_math=False)
+    axes.set_ylabel(y, color=_COLOURS["ink"], fontsize=9, parse_math=False)
+    return figure, axes
+
+
+def _scale(axes: Any, log_x: bool, log_y: bool) -> None:
+    for axis, is_log in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
+        if is_log:
+            axis._set_axes_scale("log")
+            axis.set_major_formatter(_power_of_ten)
+            axis.set_minor_formatter("")
+
+
+def _power_of_ten(value: float, _position: int) -> str:
+    exponent = math.log10(value) if value > 0 else math.nan
+    return f"10{str(round(exponent)).translate(_SUPERSCRIPTS)}" if exponent == round(exponent) else ""
+
+
+def _mark(axes: Any, marks: Mapping[str, float]) -> None:
+    for name, position in marks.items():
+        axes.axvline(position, color=_COLOURS["bad"], linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            name,
+            (position, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=9,
+            color=_COLOURS["bad"],
+            parse_math=False,
+        )
+
+
+def _shortened(label: str, length: int = 28) -> str:
+    return label if len(label) <= length else f"{label[: length // 2 - 1]}…{label[-length // 2 :]}"
+
+
+def _svg(figure: Any) -> Svg:
+    """The figure as an element that can stand in an HTML page beside others."""
+    import matplotlib as mpl
+
+    target = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": str(next(_salts))}):
+        figure.savefig(target, format="svg", transparent=True)
+    text = target.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1">', text, count=1)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r"(font: [0-9.]+px )[^;\"]*", r"\1system-ui, sans-serif", text)
+    for name, colour in _COLOURS.items():
+        text = text.replace(colour, f"var(--{name})")
+    return Svg(text)
