@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -23,6 +24,46 @@ class Session(Protocol):
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """All outputs of the model, each in its own type (those that NumPy lacks as in ml_dtypes)."""
+        ...
+
+
+@runtime_checkable
+class PhasedSession(Session, Protocol):
+    """A session on a device that can tell copying from computing, by the device's own events."""
+
+    def run_phases(self, inputs: Mapping[str, Array]) -> tuple[float, float, float]:
+        """Run once, and wait for the end: milliseconds from host to device, computing, and back."""
+        ...
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One step of a runtime's own plan.
+
+    Args:
+        name: the runtime's name for it.
+        op_type: what it executes.
+        inputs, outputs: names of its tensors as far as the runtime tells, in its own graph.
+        ms: mean time of one run in milliseconds.
+    """
+
+    name: str
+    op_type: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return asdict(self)
+
+
+@runtime_checkable
+class LayeredSession(Session, Protocol):
+    """A session whose runtime has a profiler of its own."""
+
+    def layer_times(self, inputs: Sequence[Mapping[str, Array]]) -> Sequence[LayerTime]:
+        """Run once on each set of inputs, under the profiler, and give each step in order of execution."""
         ...
 
 

@@ -30,7 +30,8 @@ _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 class WorkerSession:
     """A `Session` in a process of its own. Use it as a context manager: leaving it ends the process.
 
-    The process starts at once; `ready` waits until it has loaded the model.
+    The process starts at once; `ready` waits until it has loaded the model, after which `versions` and
+    `build_ns` (how long that took) are known.
 
     Args:
         factory: `module:function`, a `SessionFactory`.
@@ -41,6 +42,7 @@ class WorkerSession:
 
     def __init__(self, factory: str, model: Path, timeout: float, memory_limit: float) -> None:
         self.versions: Mapping[str, str] = {}
+        self.build_ns = 0
         self._timeout = timeout
         self._memory_limit = memory_limit
         self._log = bytearray()
@@ -86,6 +88,7 @@ class WorkerSession:
         self._deadline = time.monotonic() + self._timeout
         header, _ = self._receive()
         self.versions = header["versions"]
+        self.build_ns = int(header["build_ns"])
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs of the model, on one set of inputs.
@@ -93,11 +96,26 @@ class WorkerSession:
         Raises:
             BackendFailure: there are none; the process has ended then.
         """
-        self._deadline = time.monotonic() + self._timeout
-        self._doing = "running the model"
-        self._send({}, inputs)
-        _, outputs = self._receive()
+        _, outputs = self.ask({}, inputs, "running the model")
         return outputs
+
+    def ask(
+        self, header: Mapping[str, Any], arrays: Mapping[str, Array], doing: str, seconds: float = 0.0
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        """The answer to a request that the worker's documentation lists.
+
+        Args:
+            header, arrays: the request.
+            doing: what it does, for a failure's message.
+            seconds: what it is meant to take, on top of the time limit.
+
+        Raises:
+            BackendFailure: there is none; the process has ended then.
+        """
+        self._deadline = time.monotonic() + self._timeout + seconds
+        self._doing = doing
+        self._send(header, arrays)
+        return self._receive()
 
     def close(self) -> None:
         """Let the process end, and end it if it does not."""

@@ -3,9 +3,17 @@
 Requests come on standard input, replies leave on what was standard output (see `wire`). Whatever native
 code prints to either stream ends on standard error. The first request opens a session::
 
-    {"factory": "module:function", "model": path, "memory_limit": bytes}  ->  {"versions": {...}}
+    {"factory": "module:function", "model": path, "memory_limit": bytes}
+        ->  {"versions": {...}, "build_ns": nanoseconds}    the runtime's import does not count
 
-Each later one carries inputs, and its reply the outputs. A failure is answered as
+Each later one without a header carries inputs, and its reply the outputs. The others time the session::
+
+    {"request": "hold"} + inputs, stacked along a first axis  ->  {"first_ns": nanoseconds of the first run}
+    {"request": "measure", "seconds": s, "untimed": runs}     ->  {"peak_memory_bytes": N | null}
+        + began_ns, latency_ns: int64 per run; phases_ms: (runs, 3), see `PhasedSession`
+    {"request": "layers", "runs": N}                          ->  {"layers": [`LayerTime`] | null}
+
+A failure is answered as
 {"error": message, "status": "crashed" | "unavailable"}, after which the process ends. The end of the
 requests, or of the parent process, ends it too.
 """
@@ -18,11 +26,13 @@ import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from normdeploy.backends.base import Array, Session
+from normdeploy.backends.base import Array, Session, SessionFactory
+from normdeploy.backends.measurement import Measurement
 from normdeploy.backends.resources import limit_memory, no_core_dumps
 from normdeploy.backends.wire import decode, encode
 from normdeploy.errors import BackendUnavailable, MissingDependencyError
@@ -42,11 +52,15 @@ def main() -> None:
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     try:
         header, _ = _receive(requests)
-        session = _open(header)
-        _send(replies, {"versions": dict(session.versions)}, {})
+        session, build_ns = _open(header)
+        measurement = Measurement(session)
+        _send(replies, {"versions": dict(session.versions), "build_ns": build_ns}, {})
         while True:
-            _, inputs = _receive(requests)
-            _send(replies, {}, session.run(inputs))
+            header, inputs = _receive(requests)
+            if "request" in header:
+                _send(replies, *measurement.answer(header, inputs))
+            else:
+                _send(replies, {}, session.run(inputs))
     except (EOFError, BrokenPipeError):
         raise
     except (BackendUnavailable, MissingDependencyError) as error:
@@ -58,11 +72,13 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         _send(replies, {"status": "crashed", "error": f"{type(error).__name__}: {message}"}, {})
 
 
-def _open(header: Mapping[str, Any]) -> Session:
+def _open(header: Mapping[str, Any]) -> tuple[Session, int]:
     limit_memory(header["memory_limit"])
     module, function = header["factory"].split(":")
-    session: Session = getattr(importlib.import_module(module), function)(Path(header["model"]))
-    return session
+    factory: SessionFactory = getattr(importlib.import_module(module), function)
+    began = time.perf_counter_ns()
+    session = factory(Path(header["model"]))
+    return session, time.perf_counter_ns() - began
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:

@@ -1,0 +1,43 @@
+"""What onnxruntime's profiler writes, read back. Does not import onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from normdeploy.backends.base import LayerTime
+
+_SUFFIX = "_kernel_time"
+
+
+def layer_times(trace: Path, optimized: Path) -> list[LayerTime]:
+    """The mean time of each node that was executed, without the first run.
+
+    Args:
+        trace: the profiler's JSON: events in Chrome's trace format, durations in microseconds. A node's
+            kernel is the event `<name>_kernel_time`, once for each time that it ran.
+        optimized: the graph that onnxruntime made of the model; its nodes carry the tensors' names.
+    """
+    events = json.loads(trace.read_text())
+    starts = sorted(event["ts"] for event in events if event.get("name") == "model_run")
+    since = starts[1] if len(starts) > 1 else 0
+    total: dict[tuple[str, str], float] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX) and event["ts"] >= since:
+            key = (event["name"].removesuffix(_SUFFIX), event["args"].get("op_name", ""))
+            total[key] = total.get(key, 0.0) + event["dur"] / 1000
+    runs = max(1, len(starts) - 1)
+    tensors = _tensors(onnx.load(optimized, load_external_data=False).graph.node)
+    return [
+        LayerTime(name, op_type, *tensors.get(name, ((), ())), ms=spent / runs)
+        for (name, op_type), spent in total.items()
+    ]
+
+
+def _tensors(nodes: Any) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+    """Each named node's inputs and outputs."""
+    return {node.name: (list(node.input), list(node.output)) for node in nodes if node.name}
