@@ -19,6 +19,7 @@ VERBS = {
     "doctor": "Say what is installed, which backends work here, and how to fix the others.",
     "export": "Write a torch model as ONNX.",
     "inspect": "List every normalization layer: parameters, trainable count, where it can run.",
+    "optimize": "Fold BatchNorm, recover LRN and tidy up an ONNX model, and prove the result.",
 }
 """Verb -> its line in the help. Each is the command `command` of the module of its name, imported on use."""
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from normdeploy.graph.scopes import Scope, node_name, scopes
 from normdeploy.passes.batchnorm.affine import Affine, Step, arithmetic_step, batchnorm_step, compose
 from normdeploy.passes.batchnorm.paths import fold_down, fold_up
-from normdeploy.passes.batchnorm.plan import Plan, narrowed, set_constant
+from normdeploy.passes.batchnorm.plan import Plan, narrowed, set_constant, wider_type
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.report import BatchNormRecord, Refused, Report
 
@@ -129,14 +130,17 @@ class _Folder:
         arrays = {
             1: ("scale", affine.scale * center.affine.deviation),
             2: ("bias", affine.shift + affine.scale * mean),
-            **({3: ("mean", mean)} if place else {}),
         }
+        if place:
+            var = self._constants.array(node.inputs[4])
+            assert var is not None
+            arrays |= {3: ("mean", mean), 4: ("variance", var.astype(np.float64))}
         plan = Plan(self._constants, self._scope)
         try:
             for index, (what, array) in arrays.items():
                 old = plan.parameter(node, index, what)
                 assert old is not None
-                plan.add(node, set_constant(node, index, narrowed(node, array, old.dtype), what))
+                plan.add(node, set_constant(node, index, narrowed(node, array, wider_type(node, old)), what))
         except Refused as reason:
             self._keep(node, f"{self.records[node].reason}; {reason}")
             return False

@@ -27,7 +27,15 @@ import onnx_ir as ir
 
 from normdeploy.graph.edit import Editor
 from normdeploy.passes.batchnorm.affine import BROADCASTING_OPSET, Affine, Array, batchnorm_step
-from normdeploy.passes.batchnorm.plan import Plan, describe, narrowed, scaled, set_constant, set_float
+from normdeploy.passes.batchnorm.plan import (
+    Plan,
+    describe,
+    narrowed,
+    scaled,
+    set_constant,
+    set_float,
+    wider_type,
+)
 from normdeploy.passes.report import Refused
 
 Rule = Callable[[Plan, ir.Node, Affine], None]
@@ -94,10 +102,11 @@ def _batchnorm_after(plan: Plan, node: ir.Node, affine: Affine) -> None:
     _expect_channels(node, "makes", scale.size, affine)
     new_scale = affine.scale * scale.astype(np.float64)
     new_bias = affine.scale * bias.astype(np.float64) + affine.shift
+    dtype = wider_type(node, scale)
     plan.add(
         node,
-        set_constant(node, 1, narrowed(node, new_scale, scale.dtype), "scale"),
-        set_constant(node, 2, narrowed(node, new_bias, bias.dtype), "bias"),
+        set_constant(node, 1, narrowed(node, new_scale, dtype), "scale"),
+        set_constant(node, 2, narrowed(node, new_bias, dtype), "bias"),
     )
 
 

@@ -115,7 +115,8 @@ def scaled(
     if product.size == 0:
         return product
     others = tuple(axis for axis in range(weight.ndim) if axis not in channel_axes)
-    peak = np.maximum(product.max(axis=others), -product.min(axis=others)).astype(np.float64).reshape(-1)
+    peak = np.abs([product.max(axis=others), product.min(axis=others)]).max(axis=0)
+    peak = peak.astype(np.float64).reshape(-1)
     if not np.isfinite(peak).all():
         raise Refused(_overflow(node, weight.dtype, np.abs(weight.astype(np.float64) * factors).max()))
     _check_rounding(node, weight, peak, others, affine)
@@ -140,6 +141,15 @@ def _check_rounding(
             f"rounding the folded weights of {describe(node)} to {weight.dtype} would move channel {worst} "
             f"by about {moved[worst]:.2g}, where the output's magnitude is about {affine.size:.2g}"
         )
+
+
+def wider_type(node: ir.Node, parameter: NDArray[Any]) -> np.dtype[Any]:
+    """The type of a BatchNormalization's parameter, or that of its input if it holds more digits."""
+    source = node.inputs[0]
+    known = None if source is None or source.dtype is None else np.dtype(source.dtype.numpy())
+    if known is not None and known.itemsize > parameter.dtype.itemsize:
+        return known
+    return parameter.dtype
 
 
 def narrowed(node: ir.Node, array: Array, dtype: np.dtype[Any]) -> NDArray[Any]:

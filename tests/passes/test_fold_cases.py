@@ -1,0 +1,322 @@
+"""BatchNorm that merges, in other bodies than the main graph, and in other types and operator sets."""
+
+import re
+
+import ml_dtypes
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import normdeploy as nd
+from tests.passes.batchnorm_graphs import (
+    BN,
+    FLOAT,
+    Graph,
+    assert_same,
+    operators,
+    optimized,
+    random_inputs,
+    run_in_onnxruntime,
+)
+
+
+def behind_concat(follow) -> onnx.ModelProto:
+    """Relu and Concat, which take nothing up, then what `follow` adds, then a Relu."""
+    g = Graph()
+    x = g.input("x", "N", 2, 4, 4)
+    y = g.node("Concat", x, g.node("Relu", x), axis=1)
+    return g.model(g.node("Relu", follow(g, y)))
+
+
+def test_scale_merges_into_the_batchnorm_that_stays():
+    def follow(g, y):
+        y = g.node("Mul", g.bn(y, 4), g.normal(4, 1, 1))
+        return g.node("Add", y, g.normal(4, 1, 1))
+
+    result = optimized(behind_concat(follow))
+    assert operators(result.model) == {"Relu": 2, "Concat": 1, BN: 1}
+    (record,) = result.report.batchnorm
+    assert record.status == "kept"
+    assert re.match("a branch of Concat .* cannot take it up", record.reason)
+
+
+def test_scale_before_merges_into_the_batchnorm_that_stays():
+    def follow(g, y):
+        y = g.node("Sub", y, g.normal(4, 1, 1))
+        return g.bn(g.node("Div", y, g.normal(4, 1, 1)), 4)
+
+    result = optimized(behind_concat(follow))
+    assert operators(result.model) == {"Relu": 2, "Concat": 1, BN: 1}
+
+
+def test_batchnorms_in_a_row_become_the_first_one():
+    result = optimized(behind_concat(lambda g, y: g.bn(g.bn(g.bn(y, 4), 4), 4)))
+    assert operators(result.model)[BN] == 1
+    assert [record.status for record in result.report.batchnorm] == ["kept", "folded", "folded"]
+    assert {record.into for record in result.report.batchnorm[1:]} == {result.report.batchnorm[0].node}
+
+
+def test_what_merged_can_then_fold():
+    g = Graph()
+    y = g.bn(g.input("x", "N", 3, 8, 8), 3)
+    y = g.node("Mul", y, g.normal(3, 1, 1))
+    result = optimized(g.model(g.conv(y, 3, 4)))
+    assert operators(result.model) == {"Conv": 1}
+
+
+def test_arithmetic_alone_is_not_turned_into_something_else():
+    g = Graph()
+    y = g.node("Relu", g.input("x", "N", 3, 8, 8))
+    y = g.node("Add", g.node("Mul", y, g.normal(3, 1, 1)), g.normal(3, 1, 1))
+    result = optimized(g.model(g.node("Relu", y)))
+    assert operators(result.model) == {"Relu": 2, "Mul": 1, "Add": 1}
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (1, 8), (8, 8), (2, 1, 1, 1)])
+def test_constants_that_do_not_vary_along_the_channels_alone_stay(shape):
+    g = Graph()
+    y = g.conv(g.input("x", 2, 3, 10, 10), 3, 6)
+    result = optimized(g.model(g.node("Mul", y, g.normal(*shape))))
+    assert operators(result.model) == {"Conv": 1, "Mul": 1}
+
+
+def test_a_constant_that_widens_one_channel_stays():
+    g = Graph()
+    y = g.conv(g.input("x", "N", 3, 8, 8), 3, 1)
+    result = optimized(g.model(g.bn(g.node("Add", y, g.normal(6, 1, 1)), 6)))
+    assert operators(result.model) == {"Conv": 1, "Add": 1, BN: 1}
+    assert "Conv 'conv_1' makes 1 channels, the map is for 6" in result.report.batchnorm[0].reason
+
+
+# Bodies
+
+
+def branch(name: str, output: str, seed: int) -> onnx.GraphProto:
+    g = Graph(seed=seed)
+    y = g.bn(g.conv("x", 3, 4), 4)
+    nodes = g.nodes
+    nodes[-1].output[0] = output
+    for node in nodes:
+        node.name = f"{name}_{node.name}"
+        for index, item in enumerate(node.output):
+            node.output[index] = item if item == output else f"{name}_{item}"
+        for index, item in enumerate(node.input):
+            node.input[index] = item if item == "x" else f"{name}_{item}"
+    assert y
+    return helper.make_graph(
+        nodes,
+        name,
+        [],
+        [helper.make_tensor_value_info(output, FLOAT, ["N", 4, 6, 6])],
+        [numpy_helper.from_array(array, f"{name}_{key}") for key, array in g.weights.items()],
+    )
+
+
+def test_inside_the_branches_of_an_if():
+    g = Graph()
+    g.input("x", "N", 3, 8, 8)
+    condition = g.input("c", element=TensorProto.BOOL)
+    y = g.node("If", condition, then_branch=branch("a", "ya", 1), else_branch=branch("b", "yb", 2))
+    model = g.model(y)
+    result = optimized(model)
+    assert_same(model, result.model, {**random_inputs(model), "c": np.asarray(True)})
+    assert_same(model, result.model, {**random_inputs(model), "c": np.asarray(False)})
+    for attribute in result.model.graph.node[0].attribute:
+        assert [node.op_type for node in attribute.g.node] == ["Conv"]
+    assert {record.where for record in result.report.batchnorm} == {
+        "If 'if_1' then_branch",
+        "If 'if_1' else_branch",
+    }
+    run_in_onnxruntime(result.model, {**random_inputs(model), "c": np.asarray(True)})
+
+
+def test_a_layer_around_the_body_is_not_changed():
+    g = Graph()
+    outer = g.conv(g.input("x", "N", 3, 8, 8), 3, 4)
+    statistics = g.statistics(4)
+    condition = g.input("c", element=TensorProto.BOOL)
+    info = [helper.make_tensor_value_info("y", FLOAT, ["N", 4, 6, 6])]
+    then = helper.make_graph([helper.make_node(BN, [outer, *statistics], ["y"], name="bn")], "t", [], info)
+    info = [helper.make_tensor_value_info("z", FLOAT, ["N", 4, 6, 6])]
+    other = helper.make_graph([helper.make_node("Relu", [outer], ["z"])], "e", [], info)
+    result = optimized(g.model(g.node("If", condition, then_branch=then, else_branch=other)))
+    (record,) = result.report.batchnorm
+    assert "is computed outside this body, by Conv 'conv_1'" in record.reason
+
+
+def test_inside_a_loop():
+    g = Graph()
+    x = g.input("x", "N", 4, 8, 8)
+    inner = Graph(seed=5)
+    inner.bn(inner.conv("v", 4, 4, pads=[1] * 4), 4)
+    inner.nodes[-1].output[0] = "v_out"
+    inner.nodes.append(helper.make_node("Identity", ["cond"], ["cond_out"]))
+    shape = ["N", 4, 8, 8]
+    body = helper.make_graph(
+        inner.nodes,
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("cond", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("v", FLOAT, shape),
+        ],
+        [
+            helper.make_tensor_value_info("cond_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("v_out", FLOAT, shape),
+        ],
+        [numpy_helper.from_array(array, key) for key, array in inner.weights.items()],
+    )
+    result = optimized(g.model(g.node("Loop", g.weight(2, np.int64, "trips"), "", x, body=body)))
+    (record,) = result.report.batchnorm
+    assert (record.status, record.where) == ("folded", "Loop 'loop_1' body")
+
+
+def function(domain: str = "local", with_attribute: bool = False) -> onnx.FunctionProto:
+    g = Graph(seed=3)
+    weights = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
+        for name, array in (
+            ("w", g.random.standard_normal((4, 3, 3, 3)).astype(np.float32)),
+            *((name, g.random.uniform(0.5, 1, 4).astype(np.float32)) for name in "sbmv"),
+        )
+    ]
+    bn = helper.make_node(BN, ["c", *"sbmv"], ["y"], name="bn")
+    if with_attribute:
+        bn.attribute.append(
+            onnx.AttributeProto(name="epsilon", ref_attr_name="eps", type=onnx.AttributeProto.FLOAT)
+        )
+    nodes = [*weights, helper.make_node("Conv", ["x", "w"], ["c"], name="conv"), bn]
+    attributes = ["eps"] if with_attribute else []
+    return helper.make_function(
+        domain, "Block", ["x"], ["y"], nodes, [helper.make_opsetid("", 17)], attributes
+    )
+
+
+def test_inside_a_function_that_is_called_twice():
+    g = Graph()
+    g.functions.append(function())
+    a = g.node("Block", g.input("x", "N", 3, 8, 8), domain="local")
+    b = g.node("Block", g.input("z", "N", 3, 8, 8), domain="local")
+    model = g.model(a, b)
+    result = optimized(model)
+    (body,) = result.model.functions
+    assert [node.op_type for node in body.node if node.op_type != "Constant"] == ["Conv"]
+    assert result.report.batchnorm[0].where == "function local.Block"
+    inputs = random_inputs(model)
+    for before, after in zip(
+        run_in_onnxruntime(model, inputs), run_in_onnxruntime(result.model, inputs), strict=True
+    ):
+        np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_a_function_whose_caller_gives_epsilon_keeps_it():
+    g = Graph()
+    g.functions.append(function(with_attribute=True))
+    y = g.node("Block", g.input("x", "N", 3, 8, 8), domain="local", eps=0.5)
+    result = optimized(g.model(y))
+    assert result.report.batchnorm[0].reason == "its attribute 'epsilon' is given by the function's caller"
+
+
+# Types
+
+
+def conv_bn(dtype, stat_dtype=None, opset: int = 17, edit=None, **attributes) -> onnx.ModelProto:
+    g = Graph(dtype, opset=opset, stat_dtype=stat_dtype)
+    y = g.conv(g.input("x", 2, 3, 8, 8), 3, 6)
+    names = g.statistics(6)
+    if edit is not None:
+        edit(g.weights, names)
+    return g.model(g.node(BN, y, *names, **attributes))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stat_dtype"),
+    [
+        (np.float64, None),
+        (np.float16, None),
+        (np.float16, np.float32),
+        (ml_dtypes.bfloat16, np.float32),
+        (ml_dtypes.bfloat16, None),
+        (np.float32, np.float64),
+    ],
+)
+def test_other_types(dtype, stat_dtype):
+    model = conv_bn(dtype, stat_dtype, opset=22)
+    result = optimized(model)
+    assert operators(result.model) == {"Conv": 1}
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    assert {tensor.data_type for tensor in result.model.graph.initializer} == {element}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_merging_keeps_the_type_of_each_parameter(dtype):
+    g = Graph(dtype, stat_dtype=np.float32)
+    y = g.node("Relu", g.input("x", 2, 3, 8, 8))
+    result = optimized(g.model(g.node("Relu", g.node("Mul", g.bn(y, 3), g.normal(3, 1, 1)))))
+    assert operators(result.model) == {"Relu": 2, BN: 1}
+
+
+def test_half_precision_that_would_overflow_stays():
+    def edit(weights, names):
+        weights[names[0]][1] = 60000
+        weights[names[3]][1] = 1e-4
+
+    model = conv_bn(np.float16, np.float32, edit=edit)
+    record = optimized(model).report.batchnorm[0]
+    assert re.search(r"would reach \d\.\d+e\+06, too large for float16", record.reason)
+
+
+def test_a_mean_far_above_the_deviation_stays_in_half_precision():
+    def edit(weights, names):
+        weights[names[1]][:] = 0
+        weights[names[2]][:] = 100
+        weights[names[3]][:] = 1
+
+    reason = optimized(conv_bn(np.float16, edit=edit)).report.batchnorm[0].reason
+    assert re.search("rounding the folded weights of Conv 'conv_1' to float16 would move channel", reason)
+    assert operators(optimized(conv_bn(np.float32, edit=edit)).model) == {"Conv": 1}
+
+
+def test_weights_that_would_vanish_stay():
+    def edit(weights, names):
+        weights[names[0]][:] = 1e-6
+        weights[names[1]][:] = 0
+        weights[names[2]][:] = 0
+
+    reason = optimized(conv_bn(np.float16, np.float32, edit=edit)).report.batchnorm[0].reason
+    assert "rounding the folded weights" in reason
+
+
+def test_a_channel_that_is_switched_off_folds():
+    def edit(weights, names):
+        weights[names[0]][1:3] = 0
+
+    assert operators(optimized(conv_bn(np.float16, edit=edit)).model) == {"Conv": 1}
+
+
+@pytest.mark.parametrize("opset", [7, 8, 9, 13, 14, 15, 22])
+def test_versions_of_the_operator(opset):
+    assert operators(optimized(conv_bn(np.float32, opset=opset)).model) == {"Conv": 1}
+
+
+def test_version_6_tests_only_if_it_says_so():
+    result = nd.optimize(conv_bn(np.float32, opset=6, is_test=1), verify=False)
+    assert operators(result.model) == {"Conv": 1}
+    result = nd.optimize(conv_bn(np.float32, opset=6), verify=False)
+    assert result.report.batchnorm[0].reason.startswith("is_test = 0")
+
+
+def test_version_7_with_statistics_per_activation_stays():
+    g = Graph(opset=7)
+    y = g.conv(g.input("x", 2, 3, 8, 8), 3, 6)
+    y = g.node(BN, y, *[g.normal(6, 6, 6) for _ in range(3)], g.weight(np.ones((6, 6, 6))), spatial=0)
+    result = nd.optimize(g.model(y), verify=False)
+    assert result.report.batchnorm[0].reason == "spatial = 0: its statistics are per activation"
+
+
+def test_gemm_of_opset_6_broadcasts_by_other_rules():
+    g = Graph(opset=6)
+    y = g.node("Gemm", g.input("x", 2, 5), g.normal(5, 6), g.normal(6), broadcast=1)
+    result = nd.optimize(g.model(g.bn(y, 6, is_test=1)), verify=False)
+    assert "broadcasts its bias only from opset 7 on" in result.report.batchnorm[0].reason
