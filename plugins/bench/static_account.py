@@ -25,6 +25,7 @@ PLUGINS = Path(__file__).resolve().parents[1]
 RESULTS = PLUGINS.parent / "benchmarks" / "results"
 THREADS = 256
 REGISTERS_PER_MULTIPROCESSOR = 65536
+MANGLED_KERNELS = {"TileILb1E": "tile, NCHW", "TileILb0E": "tile, NHWC", "AxisI": "axis"}
 MANGLED_TYPES = {"f": "float32", "6__half": "float16", "13__nv_bfloat16": "bfloat16"}
 
 
@@ -105,14 +106,14 @@ def compile_kernels(nvcc: str, architecture: int, folder: Path) -> list[Kernel]:
         [*command, PLUGINS / "intra_channel_lrn" / "launch.cu"], capture_output=True, text=True, check=True
     )
     pattern = re.compile(
-        r"Function properties for \w*?intraChannelLrn(Tile|Axis)I(f|6__half|13__nv_bfloat16)E\S*\n"
+        r"Function properties for \w*?intraChannelLrn(TileILb1E|TileILb0E|AxisI)(f|6__half|13__nv_bfloat16)E\S*\n"
         r".*?(\d+) bytes spill stores.*?\n.*?Used (\d+) registers"
     )
     kernels = [
-        Kernel(kernel.lower(), MANGLED_TYPES[type_], architecture, int(registers), int(spilled))
+        Kernel(MANGLED_KERNELS[kernel], MANGLED_TYPES[type_], architecture, int(registers), int(spilled))
         for kernel, type_, spilled, registers in pattern.findall(done.stderr + done.stdout)
     ]
-    if len(kernels) != 2 * len(TYPES):
+    if len(kernels) != len(MANGLED_KERNELS) * len(TYPES):
         raise RuntimeError(f"the compiler reports {len(kernels)} kernels: {done.stderr}")
     return sorted(kernels, key=lambda one: (one.kernel, TYPES.index(one.type)))
 
@@ -139,7 +140,9 @@ def account(gpu: Gpu, kernels: list[Kernel], planner: Path) -> list[dict[str, ob
     rows = []
     for problem, line in zip(problems, done.stdout.splitlines(), strict=True):
         plan = json.loads(line)
-        blocks = resident_blocks(gpu, registers[problem.type], plan["shared_bytes"] + reserved)
+        blocks = resident_blocks(
+            gpu, registers[f"tile, {problem.layout}", problem.type], plan["shared_bytes"] + reserved
+        )
         rows.append(row_of(gpu, problem, plan, blocks))
     return rows
 

@@ -49,20 +49,27 @@ __global__ void __launch_bounds__(tuning::kThreads)
 #pragma unroll
         for (int32_t i = 0; i < tuning::kSegment; ++i)
         {
-            if (first + i < pass.length)
+            if (first + i >= pass.length)
             {
-                int64_t const index = line + (first + i) * pass.inner;
-                if (pass.writesSums)
-                {
-                    sumsAfter[index] = segment[i];
-                }
-                else
-                {
-                    bool const isPadding = index % channelPitch >= channels;
-                    float const y = normalize(toFloat(input[index]), segment[i], normalization);
-                    output[index] = fromFloat<T>(isPadding ? 0.0F : y);
-                }
+                continue;
             }
+            int64_t const index = line + (first + i) * pass.inner;
+            if (pass.writesSums)
+            {
+                sumsAfter[index] = segment[i];
+                continue;
+            }
+            float y = 0.0F;
+            if (index % channelPitch < channels)
+            {
+                float const x = toFloat(input[index]);
+                withPower(normalization.power,
+                          [&](auto power)
+                          {
+                              y = normalize(power, x, segment[i], normalization);
+                          });
+            }
+            output[index] = fromFloat<T>(y);
         }
     }
 }

@@ -46,8 +46,9 @@ cudaError_t dispatchTyped(LaunchPlan const& plan, void const* input, void* outpu
     T* const typedOutput = static_cast<T*>(output);
     if (plan.usesTiles)
     {
-        return launch(intraChannelLrnTile<T>, plan.tiles.blocks, plan.tiles.sharedBytes, typedInput,
-                      typedOutput, plan.tiles);
+        auto const kernel =
+            plan.tiles.shape.channelPitch == 1 ? intraChannelLrnTile<true, T> : intraChannelLrnTile<false, T>;
+        return launch(kernel, plan.tiles.blocks, plan.tiles.sharedBytes, typedInput, typedOutput, plan.tiles);
     }
     if (workspace == nullptr && plan.axes.count > 1)
     {

@@ -3,29 +3,58 @@
 #include "common/device_runtime.h"
 #include "intra_channel_lrn/params.h"
 
+#include <type_traits>
+
 namespace normdeploy
 {
 
-//! \param x the pixel.
-//! \param sum the plain sum of squares over its window.
-__device__ __forceinline__ float normalize(float x, float sum, Normalization const& normalization)
+template <Power Value> using PowerConstant = std::integral_constant<Power, Value>;
+
+//! Calls function(PowerConstant) with the power that is known at run time, so that the choice is made once
+//! for several pixels.
+template <typename Function> __device__ __forceinline__ void withPower(Power power, Function const& function)
 {
-    float const denominator = normalization.bias + normalization.alphaSum * sum;
-    switch (normalization.power)
+    switch (power)
     {
     case Power::kHalf:
-        return x * rsqrtf(denominator);
+        function(PowerConstant<Power::kHalf>{});
+        break;
     case Power::kThreeQuarters:
+        function(PowerConstant<Power::kThreeQuarters>{});
+        break;
+    case Power::kOne:
+        function(PowerConstant<Power::kOne>{});
+        break;
+    case Power::kGeneral:
+        function(PowerConstant<Power::kGeneral>{});
+        break;
+    }
+}
+
+//! \param x the pixel.
+//! \param sum the plain sum of squares over its window.
+template <Power Value>
+__device__ __forceinline__ float normalize(PowerConstant<Value> /*power*/, float x, float sum,
+                                           Normalization const& normalization)
+{
+    float const denominator = normalization.bias + normalization.alphaSum * sum;
+    if constexpr (Value == Power::kHalf)
+    {
+        return x * rsqrtf(denominator);
+    }
+    else if constexpr (Value == Power::kThreeQuarters)
     {
         float const inverseRoot = rsqrtf(denominator);
         return x * (inverseRoot * sqrtf(inverseRoot));
     }
-    case Power::kOne:
+    else if constexpr (Value == Power::kOne)
+    {
         return x / denominator;
-    case Power::kGeneral:
-        break;
     }
-    return x / powf(denominator, normalization.beta);
+    else
+    {
+        return x / powf(denominator, normalization.beta);
+    }
 }
 
 } // namespace normdeploy

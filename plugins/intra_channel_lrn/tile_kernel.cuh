@@ -175,14 +175,16 @@ __device__ __forceinline__ void sumAlongDepth(TilePlan const& plan, BlockPlace c
 //! the map, left and right, get zeros, so that the pass along the width needs no test.
 //!
 //! \param load a function from the slab of the tile, the row of the region and the element in it.
-template <typename Load>
+template <bool IsLinear, typename Load>
 __device__ __forceinline__ void sumAlongHeight(TilePlan const& plan, BlockPlace const& place,
                                                Load const& load, float* sums)
 {
-    int32_t const rowElements = place.region.extent.width * plan.tileChannels;
+    int32_t const channels = IsLinear ? 1 : plan.tileChannels;
+    int32_t const rowElements = place.region.extent.width * channels;
     int32_t const leftBorder =
-        (place.region.begin.width - place.tile.begin.width + plan.widthWindow.before) * plan.tileChannels;
+        (place.region.begin.width - place.tile.begin.width + plan.widthWindow.before) * channels;
     int32_t const offset = place.tile.begin.height - plan.heightWindow.before - place.region.begin.height;
+    int32_t const lastPosition = tuning::kSegment + plan.heightWindow.size - 2;
     uint32_t const items = static_cast<uint32_t>(place.planes * plan.tile.depth) *
                            plan.heightSegments.divisor * plan.sumRowElements.divisor;
     for (uint32_t item = threadIdx.x; item < items; item += tuning::kThreads)
@@ -193,72 +195,96 @@ __device__ __forceinline__ void sumAlongHeight(TilePlan const& plan, BlockPlace 
             static_cast<int32_t>(takeRemainder(rest, plan.heightSegments)) * tuning::kSegment;
         int32_t const slab = static_cast<int32_t>(rest);
         int32_t const element = column - leftBorder;
+        int32_t const firstRow = first + offset;
         float segment[tuning::kSegment] = {};
         if (element >= 0 && element < rowElements)
         {
-            auto const loadRow = [&](int32_t position)
+            auto const loadInside = [&](int32_t position)
             {
-                int32_t const row = first + offset + position;
+                return load(slab, firstRow + position, element);
+            };
+            auto const loadAnywhere = [&](int32_t position)
+            {
+                int32_t const row = firstRow + position;
                 return row >= 0 && row < place.region.extent.height ? load(slab, row, element) : 0.0F;
             };
-            windowSums(plan.heightWindow.size, loadRow, segment);
+            if (firstRow >= 0 && firstRow + lastPosition < place.region.extent.height)
+            {
+                windowSums(plan.heightWindow.size, loadInside, segment);
+            }
+            else
+            {
+                windowSums(plan.heightWindow.size, loadAnywhere, segment);
+            }
         }
+        float* const target = sums + (slab * plan.tile.height + first) * plan.sumPitch + column;
 #pragma unroll
         for (int32_t i = 0; i < tuning::kSegment; ++i)
         {
             if (first + i < plan.tile.height)
             {
-                sums[(slab * plan.tile.height + first + i) * plan.sumPitch + column] = segment[i];
+                target[i * plan.sumPitch] = segment[i];
             }
         }
     }
 }
 
 //! Sums along the width, and the results, which replace the tile's own pixels in the region.
-template <typename T>
+template <bool IsLinear, typename T>
 __device__ __forceinline__ void normalizeAlongWidth(TilePlan const& plan, BlockPlace const& place,
                                                     float const* sums, T* region)
 {
+    int32_t const channels = IsLinear ? 1 : plan.tileChannels;
     T* const tile = region + (place.tile.begin.depth - place.region.begin.depth) * plan.slabPitch +
                     (place.tile.begin.height - place.region.begin.height) * plan.rowPitch +
-                    (place.tile.begin.width - place.region.begin.width) * plan.tileChannels;
-    uint32_t const items = static_cast<uint32_t>(place.planes * plan.tile.depth * plan.tile.height) *
-                           plan.widthSegments.divisor * plan.channelsOfTile.divisor;
+                    (place.tile.begin.width - place.region.begin.width) * channels;
+    uint32_t const items =
+        static_cast<uint32_t>(place.planes * plan.tile.depth * plan.tile.height * channels) *
+        plan.widthSegments.divisor;
     for (uint32_t item = threadIdx.x; item < items; item += tuning::kThreads)
     {
         uint32_t rest = item;
-        int32_t const channel = static_cast<int32_t>(takeRemainder(rest, plan.channelsOfTile));
+        int32_t const channel = IsLinear ? 0 : static_cast<int32_t>(takeRemainder(rest, plan.channelsOfTile));
         int32_t const first =
             static_cast<int32_t>(takeRemainder(rest, plan.widthSegments)) * tuning::kSegment;
         int32_t const sumRow = static_cast<int32_t>(rest);
         int32_t const row = static_cast<int32_t>(takeRemainder(rest, plan.rowsOfTile));
         int32_t const slab = static_cast<int32_t>(rest);
-        float const* const source = sums + sumRow * plan.sumPitch + first * plan.tileChannels + channel;
+        if (row >= place.tile.extent.height || slab >= place.planes * place.tile.extent.depth)
+        {
+            continue;
+        }
+        float const* const source = sums + sumRow * plan.sumPitch + first * channels + channel;
         auto const load = [&](int32_t position)
         {
-            return source[position * plan.tileChannels];
+            return source[position * channels];
         };
         float segment[tuning::kSegment];
         windowSums(plan.widthWindow.size, load, segment);
-        bool const isPadding = place.firstChannel + channel >= plan.shape.channels;
-        T* const pixels =
-            tile + slab * plan.slabPitch + row * plan.rowPitch + first * plan.tileChannels + channel;
+        bool const isPadding = !IsLinear && place.firstChannel + channel >= plan.shape.channels;
+        T* const pixels = tile + slab * plan.slabPitch + row * plan.rowPitch + first * channels + channel;
+        withPower(plan.normalization.power,
+                  [&](auto power)
+                  {
 #pragma unroll
-        for (int32_t i = 0; i < tuning::kSegment; ++i)
-        {
-            if (first + i < place.tile.extent.width && row < place.tile.extent.height &&
-                slab < place.planes * place.tile.extent.depth)
-            {
-                T& pixel = pixels[i * plan.tileChannels];
-                float const y = normalize(toFloat(pixel), segment[i], plan.normalization);
-                pixel = fromFloat<T>(isPadding ? 0.0F : y);
-            }
-        }
+                      for (int32_t i = 0; i < tuning::kSegment; ++i)
+                      {
+                          if (first + i < place.tile.extent.width)
+                          {
+                              T& pixel = pixels[i * channels];
+                              float const y =
+                                  normalize(power, toFloat(pixel), segment[i], plan.normalization);
+                              pixel = fromFloat<T>(isPadding ? 0.0F : y);
+                          }
+                      }
+                  });
     }
 }
 
-template <typename T>
-__global__ void __launch_bounds__(tuning::kThreads, tuning::kBlocksPerMultiprocessor)
+//! \tparam IsLinear whether the layout is linear, so that neighbouring pixels of a row are neighbours in
+//! memory.
+template <bool IsLinear, typename T>
+__global__ void __launch_bounds__(tuning::kThreads, tuning::kBlocksByRegisters)
     intraChannelLrnTile(T const* __restrict__ input, T* __restrict__ output,
                         __grid_constant__ TilePlan const plan)
 {
@@ -296,7 +322,7 @@ __global__ void __launch_bounds__(tuning::kThreads, tuning::kBlocksPerMultiproce
         {
             return depthSums[(slab * plan.region.height + row) * plan.regionRow + element];
         };
-        sumAlongHeight(plan, place, load, sums);
+        sumAlongHeight<IsLinear>(plan, place, load, sums);
     }
     else
     {
@@ -305,11 +331,11 @@ __global__ void __launch_bounds__(tuning::kThreads, tuning::kBlocksPerMultiproce
             float const x = toFloat(region[slab * plan.slabPitch + row * plan.rowPitch + element]);
             return x * x;
         };
-        sumAlongHeight(plan, place, load, sums);
+        sumAlongHeight<IsLinear>(plan, place, load, sums);
     }
     __syncthreads();
 
-    normalizeAlongWidth(plan, place, sums, region);
+    normalizeAlongWidth<IsLinear>(plan, place, sums, region);
     __syncthreads();
 
     forEachRun(plan, plan.storeRuns, place, place.tile,

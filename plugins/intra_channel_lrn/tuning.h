@@ -9,9 +9,11 @@ namespace normdeploy::tuning
 //! Threads of a block, in both kernels.
 constexpr int32_t kThreads = 256;
 
-//! Blocks that should fit on a multiprocessor, so that some load while others compute. The registers of a
-//! thread and the shared memory of a block are limited to what this leaves.
+//! Blocks whose shared memory should fit on a multiprocessor, so that some load while others compute.
 constexpr int32_t kBlocksPerMultiprocessor = 3;
+
+//! Blocks of the tile kernel whose registers must fit: 64 for each thread, just enough not to spill.
+constexpr int32_t kBlocksByRegisters = 4;
 
 //! Consecutive outputs that one thread computes along the height and along the width. It is odd so that the
 //! threads of a warp, which lie this far apart along the width, hit different banks of shared memory; and the
