@@ -39,11 +39,17 @@ def load(source: ModelSource) -> ir.Model:
     return _to_ir(proto, str(path), base_dir=path.parent)
 
 
-def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
+def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool = False) -> None:
     """Write a model whole or not at all, after onnx.checker has passed it with full_check.
 
-    Tensors go into `<name>.data` beside the model if it came with external data, or when they are too large
-    for one protobuf message. They are copied one by one, so that a model larger than memory can be written.
+    Tensors go into `<name>.data` beside the model when they are too large for one protobuf message, or when
+    some are in such a file already. They are copied one by one, so that a model larger than memory can be
+    written.
+
+    Args:
+        model: the model.
+        path: of the file.
+        external_data: whether tensors go into a file of their own in any case.
 
     Raises:
         ModelError: the checker refuses the model.
@@ -51,7 +57,8 @@ def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     with staged(target) as part:
-        separate = has_external_data(model) or _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
+        large = _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
+        separate = external_data or large or bool(external_files(model))
         ir.save(model, part, external_data=f"{target.name}.data" if separate else None)
         try:
             onnx.checker.check_model(str(part), full_check=True)
@@ -72,7 +79,7 @@ def to_proto(model: ir.Model) -> onnx.ModelProto:
             f"protobuf message: save it to a file"
         )
     proto = ir.to_proto(model)
-    if has_external_data(model):
+    if external_files(model):
         tensors = {
             name: value.const_value for graph in model.graphs() for name, value in graph.initializers.items()
         }
@@ -84,13 +91,14 @@ def to_proto(model: ir.Model) -> onnx.ModelProto:
     return proto
 
 
-def has_external_data(model: ir.Model) -> bool:
-    """Whether some of the model's tensors stay in a file of their own until they are used."""
-    return any(
-        isinstance(value.const_value, ir.ExternalTensor)
+def external_files(model: ir.Model) -> set[Path]:
+    """The files in which tensors of the model stay until they are used."""
+    return {
+        Path(value.const_value.path).resolve()
         for graph in model.graphs()
         for value in graph.initializers.values()
-    )
+        if isinstance(value.const_value, ir.ExternalTensor)
+    }
 
 
 def _tensor_bytes(model: ir.Model) -> int:
@@ -234,6 +242,14 @@ def _to_ir(proto: onnx.ModelProto, name: str, base_dir: Path | None) -> ir.Model
         model = ir.from_proto(proto)
     except Exception as error:  # what the checker let through: bad data types, dangling names, ...
         raise ModelError(f"{name}: not a valid ONNX model: {' '.join(str(error).split())}") from error
+    _forget_negative_sizes(model)
     if base_dir is not None:
         ir.external_data.set_base_dir(model.graph, base_dir)
     return model
+
+
+def _forget_negative_sizes(model: ir.Model) -> None:
+    """Exporters write -1 for a size that they do not know; ONNX leaves the size out."""
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        if value.shape is not None:
+            value.shape = ir.Shape([None if isinstance(dim, int) and dim < 0 else dim for dim in value.shape])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import onnx
 import onnx_ir as ir
@@ -17,17 +17,17 @@ from onnx_ir.passes.common import (
 )
 
 from normdeploy.graph.inference import infer
-from normdeploy.graph.io import ModelSource, load, save, to_proto
+from normdeploy.graph.io import ModelSource, external_files, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.constants import draws
 from normdeploy.passes.fold_constants import FoldConstants
+from normdeploy.passes.lower_lrn import LowerLRN
+from normdeploy.passes.lrn.sites import Target
 from normdeploy.passes.proof import prove_equal
 from normdeploy.passes.recover_lrn import RecoverLRN
 from normdeploy.passes.remove_identities import RemoveIdentities
 from normdeploy.passes.report import Report
 from normdeploy.passes.resolve_cast_like import ResolveCastLike
-
-Target = Literal["portable", "ort-cpu", "tensorrt"]
 
 _FREE_INITIALIZERS = 4
 """The IR version from which on initializers need not be inputs; those that are may be overridden."""
@@ -39,11 +39,13 @@ class Optimized:
     Args:
         graph: the model.
         report: what became of each normalization.
+        external_data: whether the model's tensors go into a file of their own.
     """
 
-    def __init__(self, graph: ir.Model, report: Report) -> None:
+    def __init__(self, graph: ir.Model, report: Report, *, external_data: bool = False) -> None:
         self.graph = graph
         self.report = report
+        self._external_data = external_data
 
     @cached_property
     def model(self) -> onnx.ModelProto:
@@ -55,13 +57,18 @@ class Optimized:
         return to_proto(self.graph)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model whole or not at all; large tensors go into a file beside it.
+        """Write the model whole or not at all; tensors go into a file beside it if they were in one before,
+        or are too large for one file.
 
         Raises:
             ModelError: onnx.checker refuses the model.
             UsageError: the file cannot be written.
         """
-        save(self.graph, path)
+        data = Path(f"{path}.data").resolve()
+        replaces_own = data in external_files(self.graph)
+        save(self.graph, path, external_data=self._external_data)
+        if replaces_own:
+            self.graph = load(path)  # the tensors have moved within that file
 
 
 def optimize(
@@ -92,7 +99,7 @@ def optimize(
     report = rewrite(graph, target=target)
     if verify:
         prove_equal(original, graph, shapes)
-    return Optimized(graph, report)
+    return Optimized(graph, report, external_data=bool(external_files(original)))
 
 
 def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) -> Report:
@@ -108,7 +115,8 @@ def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) 
         RemoveInitializersFromInputsPass()(model)
         model.ir_version = _FREE_INITIALIZERS
     infer(model)
-    passes: list[ir.passes.InPlacePass] = [RemoveIdentities(), ResolveCastLike(), RecoverLRN(report, target)]
+    passes: list[ir.passes.InPlacePass] = [RemoveIdentities(), ResolveCastLike()]
+    passes += [RecoverLRN(report, target), RemoveUnusedNodesPass(), LowerLRN(target, report)]
     if fold:
         passes.append(FoldBatchNorm(report))
     passes += [FoldConstants(), RemoveUnusedNodesPass()]
