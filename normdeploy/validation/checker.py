@@ -81,7 +81,7 @@ def check(
 
     with ExitStack() as stack:
         opened = stack.enter_context(open_samples(inputs, data, samples, seed))
-        path = stack.enter_context(_on_disk(model))
+        path = stack.enter_context(on_disk(model))
         contenders = [
             stack.enter_context(Contender(backend, backends is not None, tolerance)) for backend in chosen
         ]
@@ -89,8 +89,8 @@ def check(
             contender.start(path, timeout, physical_memory())
         accuracy = _stream(Evaluator(original), contenders, opened, progress)
         return Report(
-            model=_name(model),
-            reference=_name(model if reference is None else reference),
+            model=model_name(model),
+            reference=model_name(model if reference is None else reference),
             samples=opened.count,
             seed=seed,
             backends=[contender.report(opened.labelled) for contender in contenders],
@@ -162,7 +162,7 @@ def _require_tensors(model: ir.Model) -> None:
 
 
 @contextlib.contextmanager
-def _on_disk(model: ModelSource) -> Iterator[Path]:
+def on_disk(model: ModelSource) -> Iterator[Path]:
     """The model's file, or a temporary one."""
     if isinstance(model, str | os.PathLike):
         yield Path(model)
@@ -173,7 +173,7 @@ def _on_disk(model: ModelSource) -> Iterator[Path]:
         yield path
 
 
-def _name(model: ModelSource) -> str:
+def model_name(model: ModelSource) -> str:
     if isinstance(model, str | os.PathLike):
         return str(model)
     graph = model.graph
