@@ -106,7 +106,8 @@ def compile_kernels(nvcc: str, architecture: int, folder: Path) -> list[Kernel]:
         [*command, PLUGINS / "intra_channel_lrn" / "launch.cu"], capture_output=True, text=True, check=True
     )
     pattern = re.compile(
-        r"Function properties for \w*?intraChannelLrn(TileILb1E|TileILb0E|AxisI)(f|6__half|13__nv_bfloat16)E\S*\n"
+        r"Function properties for \w*?intraChannelLrn"
+        rf"({'|'.join(MANGLED_KERNELS)})({'|'.join(MANGLED_TYPES)})E\S*\n"
         r".*?(\d+) bytes spill stores.*?\n.*?Used (\d+) registers"
     )
     kernels = [
@@ -133,9 +134,7 @@ def account(gpu: Gpu, kernels: list[Kernel], planner: Path) -> list[dict[str, ob
     lines = [" ".join(map(str, (*problem.kernel_shape(), *limits))) for problem in problems]
     done = subprocess.run([planner], input="\n".join(lines), capture_output=True, text=True, check=True)
     registers = {
-        one.type: one.registers
-        for one in kernels
-        if (one.architecture, one.kernel) == (gpu.architecture, "tile")
+        (one.kernel, one.type): one.registers for one in kernels if one.architecture == gpu.architecture
     }
     rows = []
     for problem, line in zip(problems, done.stdout.splitlines(), strict=True):
