@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
@@ -22,6 +21,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.machine import environment
 from models.light import light_model
 from normdeploy.reference import Evaluator
 
@@ -52,10 +52,10 @@ def main() -> int:
     error = _error_of_onnxruntime(model, feeds, result["prob_1"])
     if error is not None:
         print(f"  largest difference of onnxruntime (float32) from the reference: {error:.1e}")
-    environment = _environment()
-    print("  " + ", ".join(f"{name} {value}" for name, value in environment.items()))
+    machine = environment("numpy", "onnx")
+    print("  " + ", ".join(f"{name} {value}" for name, value in machine.items()))
     if options.json:
-        report = {"seconds": times, "ratio": ratio, "error": error, "environment": environment}
+        report = {"seconds": times, "ratio": ratio, "error": error, "environment": machine}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0 if ratio >= TARGET else 1
 
@@ -77,21 +77,6 @@ def _error_of_onnxruntime(
     options.log_severity_level = 3  # it warns that initializers are inputs
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     return float(np.abs(session.run(None, feeds)[0] - expected).max())
-
-
-def _environment() -> dict[str, str]:
-    info = Path("/proc/cpuinfo")
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in (info.read_text().splitlines() if info.is_file() else [])
-        if line.startswith("model name")
-    ]
-    return {
-        "CPU": f"{names[0]} x {len(names)}" if names else platform.processor(),
-        "Python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnx": onnx.__version__,
-    }
 
 
 if __name__ == "__main__":

@@ -76,6 +76,25 @@ def add_function(model: ir.Model) -> None:
     model.opset_imports[DOMAIN] = VERSION
 
 
+def match_function(model: ir.Model) -> None:
+    """Give the model the operator's body if it uses the operator, and take it away if it does not.
+
+    A body that the model has is left as it is, and a model whose opset is too old gets none.
+    """
+    used = any(
+        (node.domain, node.op_type) == (DOMAIN, INTRA_CHANNEL_LRN)
+        for graph in (model.graph, *(function.graph for function in model.functions.values()))
+        for node in graph.all_nodes()
+    )
+    bodies = [function for function in model.functions.values() if function.domain == DOMAIN]
+    if used and not bodies and model.opset_imports.get("", 1) >= MINIMUM_OPSET:
+        add_function(model)
+    if not used:
+        for function in bodies:
+            del model.functions[function.identifier()]
+        model.opset_imports.pop(DOMAIN, None)
+
+
 def intra_channel_lrn(x: ir.Value, spec: LRN, axes: int, name: str | None = None) -> ir.Node:
     """A node of the operator.
 

@@ -29,7 +29,7 @@ from normdeploy.lrn import LRN
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.lrn import arithmetic, layout, windowed
 from normdeploy.passes.lrn.meaning import Blocked, Interpreter, Power, sources
-from normdeploy.passes.lrn.sites import Target, specification, sums
+from normdeploy.passes.lrn.sites import MINIMUM_OPSET, Target, specification, sums
 from normdeploy.passes.report import LRNRecord, Refused, Report
 
 _RULES = {**arithmetic.RULES, **layout.RULES, **windowed.RULES}
@@ -49,6 +49,8 @@ class RecoverLRN(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         constants, editor = Constants(model), Editor(model.graph)
         modified = False
+        if model.opset_imports.get("", 1) < MINIMUM_OPSET:
+            return ir.passes.PassResult(model, modified)
         for graph in [model.graph, *model.graph.subgraphs()]:
             search = _Search(constants)
             for node in list(graph):

@@ -17,6 +17,10 @@ from normdeploy.passes.lrn.meaning import Power
 from normdeploy.passes.report import Refused
 
 Target = Literal["portable", "ort-cpu", "tensorrt"]
+"""What a model is optimized for."""
+
+MINIMUM_OPSET = 7
+"""Where elementwise operators began to broadcast, and AveragePool to count the padding."""
 
 _MUST_TAKE = {"portable": ("onnxruntime", "tensorrt"), "tensorrt": ("tensorrt",), "ort-cpu": ()}
 """Whose native operator has to take an LRN for a target; for ort-cpu it is lowered in any case."""
@@ -68,6 +72,8 @@ def specification(power: Power, x: ir.Value, opset: int, target: Target) -> LRN 
     wide = {axis: window for axis, window in found.windows.items() if window != (0, 0)}
     if found.reduced - {1}:
         return None  # over whole maps, batches, ...: a layer normalization and its like
+    if x.dtype is None:
+        raise Refused("the type of its input is not known")
     if rank < 3:
         raise Refused(f"its input has rank {rank}: LRN takes 3 or more")
     if set(wide) <= {1}:
@@ -81,11 +87,7 @@ def specification(power: Power, x: ir.Value, opset: int, target: Target) -> LRN 
 
 def _across(found: Sums, window: tuple[int, int], beta: float, x: ir.Value, target: Target) -> LRN:
     spec = _spec(found, window, beta, "across", "onnx", 1)
-    assert x.shape is not None
-    channels = x.shape[1]
     reasons = _refusals(spec, x, target)
-    if isinstance(channels, int) and (clipped := clip(spec, channels)) is not None and reasons:
-        spec, reasons = clipped, _refusals(clipped, x, target)
     if reasons:
         raise Refused(
             "; ".join(f"{runtime} has no LRN for it: {reason}" for runtime, reason in reasons.items())
