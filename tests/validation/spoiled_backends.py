@@ -1,0 +1,111 @@
+"""onnxruntime with planted defects, as a wrong kernel or a wrong fusion would show them."""
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from normdeploy.backends.onnxruntime import open_cpu
+
+
+class Spoiled:
+    """Runs a changed model; what it is asked to load stays as it is."""
+
+    def __init__(self, path, change):
+        model = onnx.load(path)
+        change(model)
+        changed = path.with_name("changed.onnx")
+        onnx.save(model, changed)
+        self._session = open_cpu(changed)
+        self.versions = {"spoiled": "1.0"}
+
+    def run(self, inputs):
+        return self._session.run(inputs)
+
+
+def wrong_lrn(path):
+    """Whose LRN forgets to divide alpha by the size."""
+
+    def change(model):
+        for node in model.graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "LRN" and attribute.name == "alpha":
+                    attribute.f *= 5
+
+    return Spoiled(path, change)
+
+
+def wrong_third_convolution(path):
+    """Whose convolutions are wrong where a kernel is 1x1."""
+
+    def change(model):
+        for tensor in model.graph.initializer:
+            if tensor.dims[2:] == [1, 1]:
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 1.01, tensor.name))
+
+    return Spoiled(path, change)
+
+
+def wrong_fusion(path):
+    """Whose Conv with Relu is wrong, though each alone is right."""
+
+    def change(model):
+        computed_by = {name: node for node in model.graph.node for name in node.output}
+        for node in model.graph.node:
+            before = computed_by.get(node.input[0])
+            if node.op_type == "Relu" and before is not None and before.op_type == "Conv":
+                node.op_type = "LeakyRelu"
+
+    return Spoiled(path, change)
+
+
+def wrong_if(path):
+    """Which takes the wrong branch."""
+
+    def change(model):
+        for node in model.graph.node:
+            if node.op_type == "If":
+                graphs = {attribute.name: attribute for attribute in node.attribute}
+                graphs["then_branch"].name, graphs["else_branch"].name = "else_branch", "then_branch"
+
+    return Spoiled(path, change)
+
+
+def wrong_function(path):
+    """Which computes IntraChannelLRN without its exponent."""
+
+    def change(model):
+        for node in model.graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "IntraChannelLRN" and attribute.name == "beta":
+                    attribute.f = 1.0
+
+    return Spoiled(path, change)
+
+
+def refuses_relu(path):
+    """Which cannot run Relu, and spoils LRN."""
+    model = onnx.load(path)
+    if len(model.graph.node) < 6 and any(node.op_type == "Relu" for node in model.graph.node):
+        raise ValueError("no Relu here")
+    return wrong_lrn(path)
+
+
+def unwritten(path):
+    """Which leaves the last row of a MaxPool unwritten."""
+
+    class Session:
+        def __init__(self):
+            self._model = onnx.load(path)
+            self._session = open_cpu(path)
+            self.versions = {}
+
+        def run(self, inputs):
+            outputs = dict(self._session.run(inputs))
+            for node in self._model.graph.node:
+                if node.op_type == "MaxPool" and node.output[0] in outputs:
+                    array = np.array(outputs[node.output[0]])
+                    array[..., -1, :] = 0
+                    outputs[node.output[0]] = array
+            return outputs
+
+    return Session()
