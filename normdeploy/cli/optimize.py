@@ -71,7 +71,7 @@ def _summary(report: Report) -> str:
 def _explain(report: Report) -> None:
     for batchnorm in report.batchnorm:
         where = f" (in {batchnorm.where})" if batchnorm.where else ""
-        detail = f" into {batchnorm.into}" if batchnorm.status == "folded" else f": {batchnorm.reason}"
+        detail = f" into {batchnorm.into}" if batchnorm.into else f": {batchnorm.reason}"
         click.echo(f"  BatchNorm {batchnorm.node}{where}: {batchnorm.status}{detail}")
     for lrn in report.lrn:
         reason = f": {lrn.reason}" if lrn.reason else ""

@@ -10,19 +10,15 @@ from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import (
-    CommonSubexpressionEliminationPass,
-    RemoveInitializersFromInputsPass,
-    RemoveUnusedNodesPass,
-)
+from onnx_ir.passes.common import RemoveInitializersFromInputsPass, RemoveUnusedNodesPass
 
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import ModelSource, external_files, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
-from normdeploy.passes.constants import draws
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.lower_lrn import LowerLRN
 from normdeploy.passes.lrn.sites import Target
+from normdeploy.passes.merge_duplicates import MergeDuplicates
 from normdeploy.passes.proof import prove_equal
 from normdeploy.passes.recover_lrn import RecoverLRN
 from normdeploy.passes.remove_identities import RemoveIdentities
@@ -115,13 +111,19 @@ def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) 
         RemoveInitializersFromInputsPass()(model)
         model.ir_version = _FREE_INITIALIZERS
     infer(model)
-    passes: list[ir.passes.InPlacePass] = [RemoveIdentities(), ResolveCastLike()]
-    passes += [RecoverLRN(report, target), RemoveUnusedNodesPass(), LowerLRN(target, report)]
+    folding, merging = FoldBatchNorm(model), MergeDuplicates()
+    ir.passes.Sequential(
+        RemoveIdentities(),
+        ResolveCastLike(),
+        RecoverLRN(report, target),
+        RemoveUnusedNodesPass(),
+        LowerLRN(target, report),
+    )(model)
+    tidying = ir.passes.Sequential(*([folding] if fold else []), FoldConstants(), RemoveUnusedNodesPass())
+    tidying(model)
+    while merging(model).modified:  # one node where there were two: what it reads may now take up a map
+        tidying(model)
     if fold:
-        passes.append(FoldBatchNorm(report))
-    passes += [FoldConstants(), RemoveUnusedNodesPass()]
-    if not draws(model.graph, model):
-        passes.append(CommonSubexpressionEliminationPass())
-    ir.passes.Sequential(*passes)(model)
+        report.batchnorm = folding.records()
     report.nodes_after = len(model.graph)
     return report

@@ -15,8 +15,8 @@ class BatchNormRecord:
     Args:
         node: its name.
         status: what became of it.
-        into: the nodes that took it up.
-        reason: why it was kept.
+        into: the nodes that took it up; none where nothing uses it.
+        reason: why it was kept, or why nothing had to take it up.
         where: "" in the main graph; else the function, or the subgraph's node and attribute.
     """
 

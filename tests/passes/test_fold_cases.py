@@ -89,6 +89,29 @@ def test_a_constant_that_widens_one_channel_stays():
     assert "Conv 'conv_1' makes 1 channels, the map is for 6" in result.report.batchnorm[0].reason
 
 
+def test_one_that_nothing_uses_is_reported_too():
+    g = Graph()
+    y = g.node("Relu", g.input("x", "N", 3, 8, 8))
+    g.bn(y, 3)
+    result = optimized(g.model(y))
+    (record,) = result.report.batchnorm
+    assert (record.status, record.into, record.reason) == (
+        "folded",
+        "",
+        "nothing uses it, or another node computes the same",
+    )
+
+
+def test_two_that_are_the_same_fold_as_one():
+    g = Graph()
+    y = g.conv(g.input("x", "N", 3, 8, 8), 3, 4)
+    shared = g.statistics(4)
+    a, b = g.node("Relu", g.node(BN, y, *shared)), g.node("Neg", g.node(BN, y, *shared))
+    result = optimized(g.model(a, b))
+    assert operators(result.model) == {"Conv": 1, "Relu": 1, "Neg": 1}
+    assert {record.status for record in result.report.batchnorm} == {"folded"}
+
+
 # Bodies
 
 

@@ -9,6 +9,7 @@ them, and stay otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -18,36 +19,48 @@ from normdeploy.passes.batchnorm.affine import Affine, Step, arithmetic_step, ba
 from normdeploy.passes.batchnorm.paths import fold_down, fold_up
 from normdeploy.passes.batchnorm.plan import Plan, narrowed, set_constant, wider_type
 from normdeploy.passes.constants import Constants
-from normdeploy.passes.report import BatchNormRecord, Refused, Report
+from normdeploy.passes.report import BatchNormRecord, Refused
 
 
 class FoldBatchNorm(ir.passes.InPlacePass):
-    """Fold what can be folded exactly, in the main graph, in subgraphs and in functions."""
+    """Fold what can be folded exactly, in the main graph, in subgraphs and in functions.
 
-    def __init__(self, report: Report) -> None:
+    Args:
+        model: as it is before any pass, so that nodes that others remove are reported too.
+    """
+
+    def __init__(self, model: ir.Model) -> None:
         super().__init__()
-        self._report = report
+        self._records = {
+            node: BatchNormRecord(node_name(node), "kept", where=scope.where)
+            for scope in scopes(model)
+            for node in scope.graph
+            if _is_batchnorm(node)
+        }
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        constants = Constants(model)
-        folders = [_Folder(scope, constants) for scope in scopes(model)]
-        modified = False
-        for folder in folders:
-            modified |= folder.run()
-            self._report.batchnorm.extend(folder.records.values())
+        constants, modified = Constants(model), False
+        for scope in scopes(model):
+            modified |= _Folder(scope, constants, self._records).run()
         return ir.passes.PassResult(model, modified)
+
+    def records(self) -> list[BatchNormRecord]:
+        """What has become of each BatchNormalization."""
+        return [
+            replace(record, status="folded", reason="nothing uses it, or another node computes the same")
+            if record.status == "kept" and node.graph is None
+            else record
+            for node, record in self._records.items()
+        ]
 
 
 class _Folder:
-    """Folds in one scope; `records` says what became of each BatchNormalization."""
+    """Folds in one scope, and notes in `records` what becomes of each BatchNormalization."""
 
-    def __init__(self, scope: Scope, constants: Constants) -> None:
+    def __init__(self, scope: Scope, constants: Constants, records: dict[ir.Node, BatchNormRecord]) -> None:
         self._scope = scope
         self._constants = constants
-        self.records: dict[ir.Node, BatchNormRecord] = {}
-        for node in scope.graph:
-            if _is_batchnorm(node):
-                self._keep(node, "")
+        self._records = records
 
     def run(self) -> bool:
         """Fold until nothing changes: what one fold removes can make room for another."""
@@ -142,7 +155,7 @@ class _Folder:
                 assert old is not None
                 plan.add(node, set_constant(node, index, narrowed(node, array, wider_type(node, old)), what))
         except Refused as reason:
-            self._keep(node, f"{self.records[node].reason}; {reason}")
+            self._keep(node, f"{self._records[node].reason}; {reason}")
             return False
         self._record([step for step in chain if step is not center], plan.apply())
         for step in chain[:place]:
@@ -154,12 +167,12 @@ class _Folder:
     def _record(self, chain: Sequence[Step], target: str) -> None:
         for step in chain:
             if step.normalizes:
-                self.records[step.node] = BatchNormRecord(
+                self._records[step.node] = BatchNormRecord(
                     node_name(step.node), "folded", into=target, where=self._scope.where
                 )
 
     def _keep(self, node: ir.Node, reason: str) -> None:
-        self.records[node] = BatchNormRecord(node_name(node), "kept", reason=reason, where=self._scope.where)
+        self._records[node] = BatchNormRecord(node_name(node), "kept", reason=reason, where=self._scope.where)
 
 
 def _is_batchnorm(node: ir.Node) -> bool:
