@@ -13,6 +13,7 @@ from normdeploy.graph.io import ModelSource, load
 from normdeploy.reference.dtypes import Array, widen
 from normdeploy.reference.inputs import checked_inputs
 from normdeploy.reference.plan import Attributes, Plan, Planner, Step
+from normdeploy.reference.rounding import RandomRounding
 from normdeploy.reference.signature import Body
 
 NodeObserver = Callable[[ir.Node, Sequence[Array]], None]
@@ -47,6 +48,7 @@ class Evaluator:
         inputs: Mapping[str, Array],
         outputs: Sequence[str] | None = None,
         on_node: NodeObserver | None = None,
+        rounding: RandomRounding | None = None,
     ) -> dict[str, Array]:
         """Compute the named tensors.
 
@@ -56,6 +58,7 @@ class Evaluator:
             outputs: names of tensors of the main graph, the graph's outputs by default. Only the nodes
                 that they need are computed.
             on_node: sees the outputs of each node of the main graph as soon as they are computed.
+            rounding: adds errors to each operation; exact without it.
 
         Returns:
             float64 arrays for floating tensors, the tensor's own type for others.
@@ -70,7 +73,7 @@ class Evaluator:
             [self._value(name) for name in outputs] if outputs is not None else list(self.model.graph.outputs)
         )
         plan = self._planner.main(values)
-        frame = _Frame(None, {})
+        frame = _Frame(None, {}, rounding)
         frame.values.update(checked_inputs(self.model.graph, inputs))
         results = _run(plan, frame, on_node)
         return {str(value.name): _owned(result) for value, result in zip(values, results, strict=True)}
@@ -85,9 +88,12 @@ class Evaluator:
 class _Frame:
     """The tensors of one graph while it runs; a subgraph also sees those of the graphs around it."""
 
-    def __init__(self, parent: _Frame | None, attributes: Attributes) -> None:
+    def __init__(
+        self, parent: _Frame | None, attributes: Attributes, rounding: RandomRounding | None
+    ) -> None:
         self.parent = parent
         self.attributes = attributes
+        self.rounding = rounding
         self.values: dict[ir.Value, Array | None] = {}
         """None stands for an optional input that a function's caller leaves out."""
 
@@ -139,22 +145,30 @@ def _compute(step: Step, frame: _Frame) -> list[Array]:
 
 def _call(step: Step, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
     if isinstance(step.computed_by, Plan):
-        return _call_function(step.computed_by, step.attributes(frame.attributes), arguments)
+        return _call_function(step.computed_by, step.attributes(frame.attributes), arguments, frame.rounding)
+    if frame.rounding is not None:
+        arguments = frame.rounding.operands(step.node, arguments)
     bodies = {name: _body(plan, frame) for name, plan in step.bodies.items()}
     result = step.computed_by.function(*arguments, **step.keywords(frame.attributes), **bodies)
     results = result if isinstance(result, tuple | list) else [result]
-    return [_detached(widen(np.asarray(item))) for item in results]
+    arrays = [_detached(widen(np.asarray(item))) for item in results]
+    return arrays if frame.rounding is None else frame.rounding.results(step.node, arguments, arrays)
 
 
-def _call_function(plan: Plan, attributes: Attributes, arguments: Sequence[Array | None]) -> list[Array]:
-    frame = _Frame(None, {**plan.defaults, **attributes})
+def _call_function(
+    plan: Plan,
+    attributes: Attributes,
+    arguments: Sequence[Array | None],
+    rounding: RandomRounding | None,
+) -> list[Array]:
+    frame = _Frame(None, {**plan.defaults, **attributes}, rounding)
     frame.values.update(zip_longest(plan.inputs, arguments))
     return _run(plan, frame)
 
 
 def _body(plan: Plan, outer: _Frame) -> Body:
     def body(*inputs: Array) -> list[Array]:
-        frame = _Frame(outer, outer.attributes)
+        frame = _Frame(outer, outer.attributes, outer.rounding)
         frame.values.update(zip(plan.inputs, inputs, strict=True))
         return _run(plan, frame)
 

@@ -18,16 +18,17 @@ import onnx_ir as ir
 import normdeploy
 from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.errors import InputError, ModelError, UsageError
-from normdeploy.graph.inference import computed_types, infer
+from normdeploy.graph.inference import infer
 from normdeploy.graph.io import ModelSource, load, save
 from normdeploy.reference import Evaluator
 from normdeploy.reference.memory import physical_memory
 from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
 from normdeploy.validation.contender import Contender
 from normdeploy.validation.declared import declared_inputs, with_shapes
+from normdeploy.validation.judge import Judge
 from normdeploy.validation.report import Report
 from normdeploy.validation.samples import Batch, Data, Samples, open_samples
-from normdeploy.validation.tolerance import default_tolerance, given_tolerance
+from normdeploy.validation.tolerance import given_tolerance
 
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and of all samples."""
@@ -60,7 +61,7 @@ def check(
         samples: how many; by default all of the data, or 8 random ones.
         seed: of the random inputs.
         shapes: of inputs whose shape the model leaves open.
-        rtol, atol: allow rtol · |reference| + atol; by default see `normdeploy.validation.tolerance`.
+        rtol, atol: allow rtol · |reference| + atol; by default rounding is measured.
         timeout: seconds that a backend may take to load the model, and for each batch.
         progress: is told about each batch.
 
@@ -76,18 +77,18 @@ def check(
         _require_same_interface(deployed, original)
     _require_tensors(deployed)
     infer(deployed)
-    tolerance = given_tolerance(rtol, atol) or default_tolerance(computed_types(deployed))
     inputs = with_shapes(declared_inputs(deployed), shapes or {})
+    evaluator = Evaluator(deployed)
+    right = evaluator if original is deployed else Evaluator(original)
+    judge = Judge(evaluator, right, given_tolerance(rtol, atol), seed)
 
     with ExitStack() as stack:
         opened = stack.enter_context(open_samples(inputs, data, samples, seed))
         path = stack.enter_context(on_disk(model))
-        contenders = [
-            stack.enter_context(Contender(backend, backends is not None, tolerance)) for backend in chosen
-        ]
+        contenders = [stack.enter_context(Contender(backend, backends is not None)) for backend in chosen]
         for contender in contenders:
             contender.start(path, timeout, physical_memory())
-        accuracy = _stream(Evaluator(original), contenders, opened, progress)
+        accuracy = _stream(judge, contenders, opened, progress)
         return Report(
             model=model_name(model),
             reference=model_name(model if reference is None else reference),
@@ -100,7 +101,7 @@ def check(
 
 
 def _stream(
-    evaluator: Evaluator, contenders: Sequence[Contender], samples: Samples, progress: Progress | None
+    judge: Judge, contenders: Sequence[Contender], samples: Samples, progress: Progress | None
 ) -> float | None:
     """Put every batch through the reference and the contenders; the reference's accuracy, with labels."""
     tally, scores, done = Tally(), None, 0
@@ -108,14 +109,14 @@ def _stream(
         if not any(contender.alive for contender in contenders):
             break
         with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
-            expected = evaluator.run(batch.inputs)
+            case = judge.on(batch.inputs)
         predicted = None
         if batch.labels is not None:
-            scores = scores or _scores(expected, batch)
-            predicted = predicted_classes(expected, scores, batch.samples)
+            scores = scores or _scores(case.expected, batch)
+            predicted = predicted_classes(case.expected, scores, batch.samples)
             tally.add(predicted, batch.labels, predicted)
         for contender in contenders:
-            contender.judge(batch, expected, scores, predicted)
+            contender.judge(batch, case, scores, predicted)
         done += batch.samples
         if progress is not None:
             progress(done, samples.count)

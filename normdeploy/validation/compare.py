@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
-
-from normdeploy.validation.tolerance import Tolerance
 
 Array = NDArray[Any]
 
@@ -26,6 +25,9 @@ class Comparison:
         noise_ratio: largest error / allowed error; infinite where nothing is allowed.
         nan, inf: in the actual array.
         misplaced: NaN or infinities (by sign) that only one of the two has.
+        ties: integers or booleans that differ, where rounding alone decides.
+        expected_rounding: largest standard deviation of an element's rounding; None if it was not measured.
+        noise_share: how large that rounding is, root mean square, against the output; None likewise.
     """
 
     elements: int = 0
@@ -36,6 +38,9 @@ class Comparison:
     nan: int = 0
     inf: int = 0
     misplaced: int = 0
+    ties: int = 0
+    expected_rounding: float | None = None
+    noise_share: float | None = None
 
     def __add__(self, other: Comparison) -> Comparison:
         return Comparison(
@@ -47,19 +52,34 @@ class Comparison:
             self.nan + other.nan,
             self.inf + other.inf,
             self.misplaced + other.misplaced,
+            self.ties + other.ties,
+            _largest(self.expected_rounding, other.expected_rounding),
+            _largest(self.noise_share, other.noise_share),
         )
 
 
-def compare(actual: Array, expected: Array, tolerance: Tolerance) -> Comparison:
+def _largest(left: float | None, right: float | None) -> float | None:
+    known = [value for value in (left, right) if value is not None]
+    return max(known, default=None)
+
+
+def compare(
+    actual: Array, expected: Array, allowed: Array | None = None, sigma: Array | None = None
+) -> Comparison:
     """Compare a backend's array with the reference's, of the same shape.
 
     Args:
         actual: of any type.
-        expected: float64 where `actual` is floating; otherwise compared exactly.
-        tolerance: for floating arrays.
+        expected: float64 where `actual` is floating.
+        allowed: the largest permitted error of each element, nothing by default; the smallest normal number
+            of the type of `actual`, below which a runtime may flush to zero, is added. Where arrays are not
+            floating, elements may differ where it is above 0.
+        sigma: the standard deviation of each element's rounding, if it was measured.
     """
+    if allowed is None:
+        allowed = np.zeros(expected.shape)
     if not is_floating(actual) or not is_floating(expected):
-        return _compare_exactly(actual, expected)
+        return _compare_exactly(actual, expected, allowed)
     with np.errstate(all="ignore"):
         representable = expected.astype(actual.dtype).astype(np.float64)
         got = actual.astype(np.float64)
@@ -69,10 +89,12 @@ def compare(actual: Array, expected: Array, tolerance: Tolerance) -> Comparison:
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
         misplaced = int(np.count_nonzero(special & ~same))
 
-        right = expected[~special]
-        error = np.abs(got[~special] - right)
-        allowed = tolerance.allowed(right)
-        ratio = np.divide(error, allowed, out=np.where(error > 0, np.inf, 0.0), where=allowed > 0)
+        finite = ~special
+        right = expected[finite]
+        error = np.abs(got[finite] - right)
+        permitted = allowed[finite]
+        ratio = np.divide(error, permitted, out=np.where(error > 0, np.inf, 0.0), where=permitted > 0)
+        ratio[error <= _smallest_normal(actual.dtype)] = 0.0
         relative = np.divide(error, np.abs(right), out=np.zeros_like(error), where=right != 0)
     return Comparison(
         elements=actual.size,
@@ -83,12 +105,25 @@ def compare(actual: Array, expected: Array, tolerance: Tolerance) -> Comparison:
         nan=int(np.count_nonzero(np.isnan(got))),
         inf=int(np.count_nonzero(np.isinf(got))),
         misplaced=misplaced,
+        expected_rounding=None if sigma is None else float(np.max(sigma[finite], initial=0.0)),
+        noise_share=None if sigma is None else _share(sigma[finite], right),
     )
 
 
-def _compare_exactly(actual: Array, expected: Array) -> Comparison:
+def _smallest_normal(dtype: np.dtype[Any]) -> float:
+    return float(ml_dtypes.finfo(dtype).smallest_normal)  # type: ignore[no-untyped-call]
+
+
+def _share(sigma: Array, values: Array) -> float:
+    size = float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
+    noise = float(np.sqrt(np.mean(np.square(sigma)))) if values.size else 0.0
+    return noise / size if size else float(noise > 0)
+
+
+def _compare_exactly(actual: Array, expected: Array, allowed: Array) -> Comparison:
     different = np.asarray(actual != expected)
-    wrong = int(np.count_nonzero(different))
+    ties = int(np.count_nonzero(different & (allowed > 0)))
+    wrong = int(np.count_nonzero(different)) - ties
     error = relative = 0.0
     if wrong and actual.dtype.kind in "biu" and expected.dtype.kind in "biu":
         right = expected[different].astype(np.float64)
@@ -101,6 +136,7 @@ def _compare_exactly(actual: Array, expected: Array) -> Comparison:
         max_abs_error=error,
         max_rel_error=relative,
         noise_ratio=math.inf if wrong else 0.0,
+        ties=ties,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,11 +12,11 @@ from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import Backend
 from normdeploy.backends.process import WorkerSession
 from normdeploy.validation.accuracy import Tally, predicted_classes
-from normdeploy.validation.compare import compare, is_floating
+from normdeploy.validation.compare import is_floating
 from normdeploy.validation.declared import format_dims
+from normdeploy.validation.judge import Case
 from normdeploy.validation.report import BackendReport, OutputReport, Status
 from normdeploy.validation.samples import Batch
-from normdeploy.validation.tolerance import Tolerance
 
 Array = NDArray[Any]
 
@@ -25,10 +24,9 @@ Array = NDArray[Any]
 class Contender:
     """Use it as a context manager: leaving it ends the backend's process."""
 
-    def __init__(self, backend: Backend, requested: bool, tolerance: Tolerance) -> None:
+    def __init__(self, backend: Backend, requested: bool) -> None:
         self._backend = backend
         self._requested = requested
-        self._tolerance = tolerance
         self._session: WorkerSession | None = None
         self._loaded = False
         self._failure: BackendFailure | None = None
@@ -57,14 +55,12 @@ class Contender:
         except BackendFailure as failure:
             self._failure = failure
 
-    def judge(
-        self, batch: Batch, expected: Mapping[str, Array], scores: str | None, predicted: Array | None
-    ) -> None:
+    def judge(self, batch: Batch, case: Case, scores: str | None, predicted: Array | None) -> None:
         """Run one batch and compare each output with the expected one.
 
         Args:
             batch: the inputs, and the labels if there are any.
-            expected: the reference's outputs.
+            case: what is right for them.
             scores: the output that holds class scores, with labels.
             predicted: the reference's classes, with labels.
         """
@@ -78,13 +74,14 @@ class Contender:
         except BackendFailure as failure:
             self._failure = failure
             return
-        for name, reference in expected.items():
-            self._compare(name, actual.get(name), reference)
+        for name in case.expected:
+            self._compare(name, actual.get(name), case)
         if batch.labels is not None and scores is not None and predicted is not None and not self._misfit:
             classes = predicted_classes(actual, scores, batch.samples)
             self._tally.add(classes, batch.labels, predicted)
 
-    def _compare(self, name: str, actual: Array | None, expected: Array) -> None:
+    def _compare(self, name: str, actual: Array | None, case: Case) -> None:
+        expected = case.expected[name]
         if actual is None:
             self._misfit = f"there is no output '{name}'"
         elif actual.shape != expected.shape:
@@ -96,7 +93,7 @@ class Contender:
             self._misfit = f"output '{name}' has type {actual.dtype}, and {expected.dtype} in the reference"
         else:
             before = self._outputs.get(name)
-            comparison = compare(actual, expected, self._tolerance)
+            comparison = case.compare(name, actual)
             total = before.comparison + comparison if before else comparison
             self._outputs[name] = OutputReport(name, str(actual.dtype), total)
 

@@ -23,6 +23,10 @@ window or alpha would go unseen at 1 alone; pixel values are of the order of 64.
 fewer overflow inside LRN at that size, which is no defect of the deployment."""
 
 
+_EXAMPLE_SIZE = 224
+"""The size in the advice for an axis whose size is not known; most images that networks take have it."""
+
+
 def resolved_shape(declared: DeclaredInput, batch_names: frozenset[str]) -> tuple[int, ...]:
     """A shape without unknown sizes: 1 for a batch.
 
@@ -33,7 +37,9 @@ def resolved_shape(declared: DeclaredInput, batch_names: frozenset[str]) -> tupl
     Raises:
         InputError: the size of another dimension is unknown, or the tensor does not fit into memory.
     """
-    example = "x".join("1" if axis == 0 else "32" for axis in range(len(declared.dims or "1234")))
+    dims = declared.dims or (None, 3, None, None)
+    sizes = [dim if isinstance(dim, int) else _EXAMPLE_SIZE if axis else 1 for axis, dim in enumerate(dims)]
+    example = "x".join(map(str, sizes))
     advice = f"pass one, such as  --shape {declared.name}:{example}"
     if declared.dims is None:
         raise InputError(f"input '{declared.name}' has no declared shape: {advice}")

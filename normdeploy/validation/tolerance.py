@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -55,10 +56,13 @@ class Tolerance:
     scaled: float
     absolute: float
 
-    def allowed(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The largest permitted error of each element; `expected` holds finite values only."""
-        largest = float(np.max(np.abs(expected), initial=0.0))
-        scale = largest and largest * float(np.sqrt(np.mean(np.square(expected / largest))))
+    def allowed(self, expected: NDArray[Any]) -> NDArray[np.float64]:
+        """The largest permitted error of each element; 0 for types that are not floating."""
+        if expected.dtype != np.float64:
+            return np.zeros(expected.shape)
+        finite = expected[np.isfinite(expected)]
+        largest = float(np.max(np.abs(finite), initial=0.0))
+        scale = largest and largest * float(np.sqrt(np.mean(np.square(finite / largest))))
         allowed: NDArray[np.float64] = np.abs(expected) * self.relative + (
             scale * self.scaled + self.absolute
         )

@@ -1,0 +1,225 @@
+"""Rounding errors at random: what an arithmetic of lower precision may do to each operation.
+
+Monte Carlo arithmetic (Parker, "Monte Carlo Arithmetic", UCLA CSD-970002, 1997; Denis, de Oliveira Castro &
+Petit, "Verificarlo", ARITH 2016) computes a program several times, each time with random errors of the size
+of rounding in every operation; the spread of its results is the effect of rounding on them, whatever
+cancellation, amplification or saturation lies between. Here the operations are the nodes of a graph, the
+exact result is float64, and the errors of a node are those of the best and of the usual implementations:
+
+- its result is stored in the tensor's type of unit roundoff u: relative error up to u, and absolute
+  error up to u times the smallest normal number below that;
+- functions that runtimes approximate (Exp, Tanh, Softmax, ...) err by a few u, and those with a bounded
+  range by a few u absolutely;
+- a sum of n terms in order makes an error of variance u²/3 · Σ_k s_k², s_k its partial sums (Higham,
+  "Accuracy and Stability of Numerical Algorithms", 2002, section 4.2, with rounding errors independent).
+  Taking s_k to drift to the sum S while it walks at random, s_k = k/n · S + √k · t with t the root mean
+  square of the terms, gives a standard deviation of u·√n · (0.33·|S| + 0.41·√(Σ terms²)). The first part
+  is an error of the result, the second is what an error of 0.41·u·√n in each operand makes of it;
+- where the terms are the same number again and again (a mean over a plain background), rounding repeats
+  itself too and errors add up: half of the steps lie in the last binade of the partial sums, where each
+  errs by the same amount, uniform in ±u·S: 0.2·u·n·S. Sums without weights are given that error, up to
+  512 terms; runtimes sum longer ones in parts.
+
+Half of each error is common to a channel: rounding is not independent from one position to the next where
+neighbours are equal, and then a mean over positions does not average it away. Weights are exact, since they
+are stored in the type that the runtime reads; unless the result is compared with another file's, whose
+weights were rounded to these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from normdeploy.reference.dtypes import Array, is_floating
+
+_UNIT_ROUNDOFF = {
+    ir.DataType.DOUBLE: 2.0**-53,
+    ir.DataType.FLOAT: 2.0**-24,
+    ir.DataType.FLOAT16: 2.0**-11,
+    ir.DataType.BFLOAT16: 2.0**-8,
+}
+_SMALLEST_NORMAL = {
+    ir.DataType.DOUBLE: 2.0**-1022,
+    ir.DataType.FLOAT: 2.0**-126,
+    ir.DataType.FLOAT16: 2.0**-14,
+    ir.DataType.BFLOAT16: 2.0**-126,
+}
+
+_EXACT = """
+    Abs ArgMax ArgMin Cast CastLike Ceil Clip Compress Concat Constant ConstantOfShape DepthToSpace Dropout
+    Expand EyeLike Flatten Floor Gather GatherElements GatherND GlobalMaxPool Identity If LeakyRelu Loop Max
+    MaxPool MaxUnpool Min Neg NonZero OneHot Pad PRelu Range ReduceMax ReduceMin Relu Reshape ReverseSequence
+    Round Scan ScatterElements ScatterND Shape Sign Size Slice Sort SpaceToDepth Split Squeeze Tile TopK
+    Transpose Trilu Unique Unsqueeze Where
+"""
+"""Operators that move, select or negate numbers, and those whose bodies are computed node by node."""
+
+_BOUNDED = "Cos Erf Gelu HardSigmoid LogSoftmax Mish Sigmoid Sin Softmax Softplus Swish Tanh"
+"""Functions that are approximated with an absolute error, too."""
+
+_CANCELLING = """
+    BatchNormalization GroupNormalization InstanceNormalization LayerNormalization LpNormalization
+    MeanVarianceNormalization RMSNormalization
+"""
+"""Their first operand's rounding counts, since they subtract numbers as large as it."""
+
+_SIMPLE = "Add Div Mul Reciprocal Sqrt Sub Sum"
+"""Correctly rounded."""
+
+_ULPS = {**dict.fromkeys(_EXACT.split(), 0.0), **dict.fromkeys(_SIMPLE.split(), 1.0)}
+_APPROXIMATE_ULPS = 4.0
+_ABSOLUTE_ULPS = dict.fromkeys(_BOUNDED.split(), _APPROXIMATE_ULPS)
+_CANCELS = frozenset(_CANCELLING.split())
+
+
+class RandomRounding:
+    """Adds random errors of the size of rounding to a graph's operations.
+
+    Args:
+        seed: the same seed gives the same errors.
+        amplitude: multiplies every error.
+        weights: whether the second operands of layers, where they are stored, err by a rounding as well.
+    """
+
+    def __init__(self, seed: int, amplitude: float = 1.0, *, weights: bool = False) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._amplitude = amplitude
+        self._weights = weights
+
+    def operands(self, node: ir.Node, arguments: Sequence[Array | None]) -> list[Array | None]:
+        """A node's inputs, the first with the error that its inner sums make of it."""
+        arguments = list(arguments)
+        first = arguments[0] if arguments else None
+        if first is None or not is_floating(first):
+            return arguments
+        terms = _terms(node, arguments)
+        if terms > 1 or node.op_type in _CANCELS:
+            inner = _inner_roundoff(node.outputs[0].dtype)
+            arguments[0] = self._disturbed(first, max(1.0, 0.41 * math.sqrt(terms)) * inner)
+        if self._weights and len(arguments) > 1 and _is_weight(node.inputs[1], arguments[1]):
+            assert node.inputs[1] is not None
+            assert arguments[1] is not None
+            arguments[1] = self._disturbed(arguments[1], _roundoff(node.inputs[1].dtype))
+        return arguments
+
+    def results(
+        self, node: ir.Node, arguments: Sequence[Array | None], results: Sequence[Array]
+    ) -> list[Array]:
+        """A node's outputs, each with the error of its computation and of its storage."""
+        ulps = _ULPS.get(node.op_type, _APPROXIMATE_ULPS)
+        if not ulps:
+            return list(results)
+        terms = _terms(node, arguments)
+        outputs = zip(node.outputs, results, strict=False)
+        return [self._stored(node, value.dtype, array, ulps, terms) for value, array in outputs]
+
+    def _stored(
+        self, node: ir.Node, dtype: ir.DataType | None, array: Array, ulps: float, terms: int
+    ) -> Array:
+        if not is_floating(array):
+            return array
+        unit, inner = _roundoff(dtype), _inner_roundoff(dtype)
+        relative = unit + inner * (ulps if terms == 1 else 0.33 * math.sqrt(terms))
+        if node.op_type in _PLAIN_SUMS:
+            relative += inner * 0.2 * min(terms, _LONGEST_CHAIN)
+        absolute = unit * _SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
+        return self._disturbed(array, relative, absolute + inner * _ABSOLUTE_ULPS.get(node.op_type, 0.0))
+
+    def _disturbed(self, array: Array, relative: float, absolute: float = 0.0) -> Array:
+        relative, absolute = relative * self._amplitude, absolute * self._amplitude
+        errors = self._uniform(array.shape)
+        if array.ndim > 1:
+            errors += self._uniform((*array.shape[:2], *[1] * (array.ndim - 2)))
+            errors /= 2
+        if not absolute:
+            errors *= relative
+            errors += 1
+            errors *= array
+            return errors
+        size = np.abs(array)
+        size *= relative
+        size += absolute
+        errors *= size
+        errors += array
+        return errors
+
+    def _uniform(self, shape: tuple[int, ...]) -> Array:
+        """In [−√3, √3): variance 1."""
+        values = self._rng.random(shape, dtype=np.float32).astype(np.float64)
+        values -= 0.5
+        values *= 2 * math.sqrt(3)
+        return values
+
+
+def _roundoff(dtype: ir.DataType | None) -> float:
+    return _UNIT_ROUNDOFF.get(dtype or ir.DataType.FLOAT, _UNIT_ROUNDOFF[ir.DataType.FLOAT])
+
+
+def _inner_roundoff(dtype: ir.DataType | None) -> float:
+    """Of the arithmetic inside an operator: runtimes sum half-precision numbers in float32."""
+    return min(_roundoff(dtype), _UNIT_ROUNDOFF[ir.DataType.FLOAT])
+
+
+def _is_weight(value: ir.Value | None, array: Array | None) -> bool:
+    return value is not None and value.const_value is not None and array is not None and is_floating(array)
+
+
+def _terms(node: ir.Node, arguments: Sequence[Array | None]) -> int:
+    """How many terms each of the node's sums has; 1 where it takes none."""
+    rule = _SUMS.get(node.op_type)
+    if rule is None or not arguments or arguments[0] is None:
+        return 1
+    return max(1, int(rule(node, arguments)))
+
+
+def _axis_length(node: ir.Node, arguments: Sequence[Any]) -> int:
+    shape = arguments[0].shape
+    return int(shape[node.attributes.get_int("axis", -1) % len(shape)]) if shape else 1
+
+
+def _reduced(node: ir.Node, arguments: Sequence[Any]) -> int:
+    shape = arguments[0].shape
+    axes = node.attributes.get_ints("axes", ())
+    if len(arguments) > 1 and arguments[1] is not None:
+        axes = [int(axis) for axis in arguments[1].ravel()]
+    return math.prod(shape[axis] for axis in axes) if axes else math.prod(shape)
+
+
+def _kernel(node: ir.Node, arguments: Sequence[Any]) -> int:
+    return math.prod(node.attributes.get_ints("kernel_shape", ()))
+
+
+_PLAIN_SUMS = (
+    "AveragePool", "CumSum", "GlobalAveragePool", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
+    "ReduceMean", "ReduceSum", "ReduceSumSquare",
+)  # fmt: skip
+_LONGEST_CHAIN = 512
+
+_SUMS: dict[str, Any] = {
+    "Conv": lambda node, arrays: math.prod(arrays[1].shape[1:]),
+    "ConvTranspose": lambda node, arrays: math.prod((arrays[1].shape[0], *arrays[1].shape[2:])),
+    "Gemm": lambda node, arrays: arrays[0].shape[0 if node.attributes.get_int("transA", 0) else 1],
+    "MatMul": lambda node, arrays: arrays[0].shape[-1],
+    "Einsum": lambda node, arrays: arrays[0].size,
+    "AveragePool": _kernel,
+    "LpPool": _kernel,
+    "GlobalAveragePool": lambda node, arrays: math.prod(arrays[0].shape[2:]),
+    "CumSum": lambda node, arrays: max(arrays[0].shape, default=1),
+    "LRN": lambda node, arrays: node.attributes.get_int("size"),
+    "Softmax": _axis_length,
+    "LogSoftmax": _axis_length,
+    "LSTM": lambda node, arrays: sum(arrays[1].shape[1:]) * arrays[0].shape[0],
+    "GRU": lambda node, arrays: sum(arrays[1].shape[1:]) * arrays[0].shape[0],
+    "RNN": lambda node, arrays: sum(arrays[1].shape[1:]) * arrays[0].shape[0],
+    **dict.fromkeys(
+        ("ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd",
+         "ReduceSumSquare"),
+        _reduced,
+    ),
+}  # fmt: skip
+"""Operator -> the number of terms in each of its sums."""
