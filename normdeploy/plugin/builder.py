@@ -135,12 +135,12 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
 
 
 def _first_error(text: str) -> str:
-    """The first line that tells an error; CMake puts the text of its own on the lines after."""
-    cmake = re.search(r"CMake Error[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)", text)
-    if cmake is not None:
-        return " ".join(cmake[1].split())
+    """The first line that tells an error; CMake puts the text of its own on the lines after it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\b(fatal|error|Error)\b", line)]
+    errors = [line for line in lines if re.search(r"\b(fatal|error)\b", line) and "--error" not in line]
+    cmake = re.search(r"CMake Error[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)", text)
+    if cmake is not None and not errors:
+        return " ".join(cmake[1].split())
     return (errors or lines or ["no output"])[0]
 
 

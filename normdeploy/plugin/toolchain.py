@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 from normdeploy.errors import BackendUnavailable
 
 _LEAST_CMAKE = (3, 24)
-_LEAST_NVCC = (12, 0)
+_LEAST_NVCC = (12, 8)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def find_toolchain() -> Toolchain:
 
 
 def find_nvcc() -> Path:
-    """Find CUDA's compiler: CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda, NVIDIA's packages for pip.
+    """Find CUDA's compiler: CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda.
 
     Raises:
         BackendUnavailable: it is nowhere there, or CUDACXX names no program.
@@ -72,9 +71,8 @@ def find_nvcc() -> Path:
         if os.access(candidate, os.X_OK):
             return candidate
     raise BackendUnavailable(
-        "nvcc is not installed (looked in CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda and pip's "
-        "nvidia packages): install the CUDA toolkit 12.8 or newer, from NVIDIA or with "
-        "pip install 'nvidia-cuda-nvcc==13.0.*' 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cccl==13.0.*'"
+        "nvcc is not installed (looked in CUDACXX, CUDA_HOME, CUDA_PATH, PATH and /usr/local/cuda): "
+        "install NVIDIA's CUDA toolkit, 12.8 or newer"
     )
 
 
@@ -91,9 +89,6 @@ def _nvcc_candidates() -> Iterator[Path]:
     if on_path is not None:
         yield Path(on_path)
     yield Path("/usr/local/cuda/bin/nvcc")
-    spec = importlib.util.find_spec("nvidia")
-    for folder in spec.submodule_search_locations or () if spec is not None else ():
-        yield from sorted(Path(folder).glob("cu*/bin/nvcc"), reverse=True)
 
 
 def _find_program(name: str) -> Path | None:
