@@ -65,7 +65,7 @@ def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         toolchain.find_nvcc()
     monkeypatch.delenv("CUDACXX")
     monkeypatch.setattr(toolchain, "_nvcc_candidates", lambda: iter(()))
-    with pytest.raises(BackendUnavailable, match=r"nvcc is not installed .*install the CUDA toolkit"):
+    with pytest.raises(BackendUnavailable, match=r"nvcc is not installed .*install NVIDIA's CUDA toolkit"):
         toolchain.find_nvcc()
     monkeypatch.setenv("CUDACXX", str(program(tmp_path / "nvcc", "release 13.0")))
     monkeypatch.setattr(toolchain, "_find_program", lambda name: None)
