@@ -93,10 +93,10 @@ def normalizations(model: ir.Model) -> list[Normalization]:
 
     Types and shapes should have been inferred (`normdeploy.graph.inference`).
     """
-    found = [_describe(node, where) for node, where in _walk(model.graph, "") if _is_normalization(node)]
+    found = [_describe(node, where) for node, where in _walk(model.graph, "") if is_normalization(node)]
     for function in model.functions.values():
         where = f"function {function.domain}.{function.name}"
-        found += [_describe(node, inner) for node, inner in _walk(function, where) if _is_normalization(node)]
+        found += [_describe(node, inner) for node, inner in _walk(function, where) if is_normalization(node)]
     return found
 
 
@@ -121,7 +121,8 @@ def _name(node: ir.Node) -> str:
     return node.name or next((value.name for value in node.outputs if value.name), "") or ""
 
 
-def _is_normalization(node: ir.Node) -> bool:
+def is_normalization(node: ir.Node) -> bool:
+    """Whether the node is one of the operators that this module lists."""
     return (node.domain, node.op_type) in _KINDS
 
 
