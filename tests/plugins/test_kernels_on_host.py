@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import normdeploy as nd
 from tests.plugins.plugin_cases import (
     LARGE_GPU,
     SMALL_GPU,
@@ -128,6 +129,21 @@ def test_a_window_far_beyond_the_plane(host: CaseRunner) -> None:
         # NumPy cannot pad as much; 299 reaches every pixel as well, and alpha makes up for the divisor.
         expected = within_channel(case.x, size=299, alpha=299.0**2, beta=case.beta, bias=case.bias, rank=2)
         np.testing.assert_allclose(result.y, expected, rtol=TOLERANCE["float32"])
+
+
+@pytest.mark.parametrize("size", [3, 4])
+@pytest.mark.parametrize(
+    ("shape", "rank"), [((6, 1, 1, 31, 1), 1), ((6, 1, 9, 11, 1), 2), ((6, 5, 7, 9, 1), 3)]
+)
+def test_agrees_with_the_reference_of_the_package(
+    host: CaseRunner, shape: tuple[int, int, int, int, int], rank: int, size: int
+) -> None:
+    case = Case(shape, size, rank=rank, alpha=0.5, bias=2.0)
+    spec = nd.LRN(size, alpha=0.5, beta=0.75, k=2.0, region="within", convention="torch")
+    spatial = shape[4 - rank : 4]
+    expected = nd.lrn(case.x.reshape(2, 3, *spatial), spec)
+    [result] = host.run([case])
+    np.testing.assert_allclose(result.y.reshape(expected.shape), expected, rtol=TOLERANCE["float32"])
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.75, 1.0, 0.0, 0.3, 1.7, -0.5])
