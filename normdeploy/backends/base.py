@@ -70,11 +70,13 @@ class LayeredSession(Session, Protocol):
 class SessionFactory(Protocol):
     """Loads a model; named `module:function` in the catalog and imported in the worker process.
 
+    What a backend takes besides the model it takes as keyword arguments.
+
     Raises:
         BackendUnavailable, MissingDependencyError: the runtime cannot work on this machine.
     """
 
-    def __call__(self, model: Path) -> Session: ...
+    def __call__(self, model: Path, **options: Any) -> Session: ...
 
 
 class BackendFailure(NormdeployError):

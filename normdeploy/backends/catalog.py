@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from normdeploy.backends.base import BackendFailure
+from normdeploy.backends.hardware import gpus
 from normdeploy.backends.process import WorkerSession
+from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.errors import MissingDependencyError, UsageError
 
 
@@ -17,26 +21,44 @@ class Backend:
 
     Args:
         name: what `--backend` takes.
-        factory: `module:function` of its `SessionFactory`, imported in the worker only; None where this
-            version has no implementation.
-        module: what the factory needs to import.
+        factory: `module:function` of its `SessionFactory`, imported in the worker only.
+        modules: what the factory imports, under any of these names.
         package: the distribution that brings the module.
         extra: the extra of normdeploy that brings the distribution.
+        needs_gpu: it runs on NVIDIA's GPUs only.
+        takes_plugins: its factory has an argument `plugins`.
+        options: the factory's further arguments.
     """
 
     name: str
-    factory: str | None = None
-    module: str = ""
+    factory: str
+    modules: Sequence[str] = ()
     package: str = ""
     extra: str = ""
+    needs_gpu: bool = False
+    takes_plugins: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def missing(self) -> str | None:
-        """Why it cannot be started; None if it can. Imports nothing."""
-        if self.factory is None:
-            return f"this version of normdeploy has no {self.name} backend yet"
-        if self.module and importlib.util.find_spec(self.module) is None:
-            return str(MissingDependencyError(self.package, self.extra))
-        return None
+    def missing(self, *, without_gpu: bool = False) -> str | None:
+        """Why it cannot be started; None if nothing is known to be in its way. Imports no runtime.
+
+        Args:
+            without_gpu: it is wanted for something that needs no GPU.
+        """
+        reasons = []
+        if self.modules and not any(importlib.util.find_spec(module) for module in self.modules):
+            reasons.append(str(MissingDependencyError(self.package, self.extra)))
+        if self.needs_gpu and not without_gpu and not gpus().usable:
+            reasons.append(gpus().detail)
+        return "; ".join(reasons) or None
+
+    def with_plugins(self, libraries: Sequence[Path]) -> Backend:
+        """The same with plugin libraries loaded, if it can use them."""
+        if not libraries or not self.takes_plugins:
+            return self
+        return replace(
+            self, options={**self.options, "plugins": [str(library.resolve()) for library in libraries]}
+        )
 
     def start(self, model: Path, timeout: float, memory_limit: float) -> WorkerSession:
         """Start its process, which begins to load the model.
@@ -45,21 +67,51 @@ class Backend:
             BackendFailure: it is not available.
         """
         reason = self.missing()
-        if self.factory is None or reason is not None:
-            raise BackendFailure("unavailable", reason or "")
-        return WorkerSession(self.factory, model, timeout, memory_limit)
+        if reason is not None:
+            raise BackendFailure("unavailable", reason)
+        return WorkerSession(self.factory, model, timeout, memory_limit, self.options)
+
+
+def _tensorrt(library: Library, function: str) -> Backend:
+    return Backend(
+        library.name,
+        f"normdeploy.backends.tensorrt.session:{function}",
+        library.modules,
+        library.package,
+        library.extra,
+        needs_gpu=True,
+        takes_plugins=library.takes_plugins,
+    )
 
 
 BACKENDS = {
     backend.name: backend
     for backend in (
         Backend(
-            "onnxruntime", "normdeploy.backends.onnxruntime:open_cpu", "onnxruntime", "onnxruntime", "cpu"
+            "onnxruntime",
+            "normdeploy.backends.onnxruntime:open_cpu",
+            ("onnxruntime",),
+            "onnxruntime",
+            "cpu",
         ),
-        Backend("onnxruntime-cuda"),
-        Backend("onnxruntime-tensorrt"),
-        Backend("tensorrt"),
-        Backend("tensorrt-rtx"),
+        Backend(
+            "onnxruntime-cuda",
+            "normdeploy.backends.onnxruntime:open_cuda",
+            ("onnxruntime",),
+            "onnxruntime-gpu",
+            "gpu",
+            needs_gpu=True,
+        ),
+        Backend(
+            "onnxruntime-tensorrt",
+            "normdeploy.backends.onnxruntime:open_tensorrt",
+            ("onnxruntime",),
+            "onnxruntime-gpu",
+            "gpu",
+            needs_gpu=True,
+        ),
+        _tensorrt(LIBRARIES["tensorrt"], "open_tensorrt"),
+        _tensorrt(LIBRARIES["tensorrt-rtx"], "open_tensorrt_rtx"),
     )
 }
 

@@ -17,28 +17,14 @@ import onnx_ir as ir
 
 from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import BACKENDS, Backend
+from normdeploy.backends.hardware import gpus
+from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.graph.io import save
 from normdeploy.lrn import LRN, lrn
 from normdeploy.reference.memory import physical_memory
 
 _PACKAGES = ("normdeploy", "numpy", "onnx", "onnx-ir", "ml_dtypes", "torch", "onnxscript")
 _TIMEOUT_SECONDS = 60.0
-
-_DRIVER_PROBE = """
-import ctypes
-cuda = ctypes.CDLL("libcuda.so.1")
-status = cuda.cuInit(0)
-if status: raise SystemExit(f"the driver is there but does not start (cuInit gives {status})")
-version, count, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
-cuda.cuDriverGetVersion(ctypes.byref(version))
-cuda.cuDeviceGetCount(ctypes.byref(count))
-names = []
-for index in range(count.value):
-    cuda.cuDeviceGetName(name, 256, index)
-    names.append(name.value.decode())
-print(f"CUDA {version.value // 1000}.{version.value % 1000 // 10}:", ", ".join(names) or "no GPU")
-"""
-"""Asked in another process: a broken driver can hang or crash whoever calls it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +51,7 @@ def diagnose() -> Diagnosis:
     return Diagnosis(
         [python, *map(_package, _PACKAGES), *_tensorrt_packages()],
         [_try(backend) for backend in BACKENDS.values()],
-        [_driver(), _compiler()],
+        [Finding("GPU driver", gpus().usable, gpus().detail), _compiler()],
     )
 
 
@@ -108,9 +94,17 @@ def _try(backend: Backend) -> Finding:
                 y = session.run({"x": x})["y"]
                 version = ", ".join(f"{name} {number}" for name, number in session.versions.items())
         except BackendFailure as failure:
-            return Finding(backend.name, False, failure.reason)
+            return Finding(backend.name, False, failure.reason + _builds(backend))
     right = np.allclose(y, lrn(x, spec), rtol=1e-4, atol=1e-6)
     return Finding(backend.name, right, version if right else f"{version} computes a wrong LRN")
+
+
+def _builds(backend: Backend) -> str:
+    """What a backend that cannot run here is still good for."""
+    library = LIBRARIES.get(backend.name)
+    if library is None or not library.builds_without_gpu or backend.missing(without_gpu=True) is not None:
+        return ""
+    return " (building engines needs none, and works)"
 
 
 def _one_lrn(spec: LRN) -> ir.Model:
@@ -123,19 +117,6 @@ def _one_lrn(spec: LRN) -> ir.Model:
     y.name, y.shape, y.type = "y", shape, x.type
     graph = ir.Graph([x], [y], nodes=[node], opset_imports={"": 17}, name="lrn")
     return ir.Model(graph, ir_version=8)
-
-
-def _driver() -> Finding:
-    try:
-        result = _run([sys.executable, "-I", "-c", _DRIVER_PROBE])
-    except (OSError, subprocess.TimeoutExpired):
-        return Finding("GPU driver", False, "it hangs: restart the machine, or install the driver again")
-    if result.returncode == 0:
-        return Finding("GPU driver", True, result.stdout.strip())
-    reason = (result.stderr.strip().splitlines() or ["it crashed"])[-1]
-    if "libcuda.so.1" in reason:
-        reason = "not found: install NVIDIA's driver, or give the container its GPU (--gpus all)"
-    return Finding("GPU driver", False, reason)
 
 
 def _compiler() -> Finding:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import importlib
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 
 from normdeploy.backends.base import Array, LayerTime
 from normdeploy.backends.onnxruntime_layers import layer_times
-from normdeploy.errors import MissingDependencyError
+from normdeploy.errors import BackendUnavailable, MissingDependencyError
 
 try:
     import onnxruntime
@@ -31,24 +34,91 @@ _EXTENSION_TYPES = {
 """ONNX types that NumPy lacks: onnxruntime's name -> (TensorProto's number, type)."""
 
 
+Provider = tuple[str, dict[str, str]]
+"""An execution provider's name, and its options."""
+
+_CPU: Provider = ("CPUExecutionProvider", {})
+_CUDA: Provider = ("CUDAExecutionProvider", {"use_tf32": "0"})
+_TENSORRT: Provider = ("TensorrtExecutionProvider", {})
+
+
 def open_cpu(model: Path) -> OnnxRuntimeSession:
     """A session on the CPU."""
-    return OnnxRuntimeSession(model, ["CPUExecutionProvider"])
+    return OnnxRuntimeSession(model, [_CPU])
+
+
+def open_cuda(model: Path) -> OnnxRuntimeSession:
+    """A session on the first GPU, without TF32; nodes that have no kernel there run on the CPU.
+
+    Raises:
+        BackendUnavailable: onnxruntime has no CUDA provider, or does not get it to work.
+    """
+    return _on_gpu(model, [_CUDA, _CPU])
+
+
+def open_tensorrt(model: Path) -> OnnxRuntimeSession:
+    """A session in TensorRT, without TF32; what TensorRT does not take runs in CUDA's provider.
+
+    Raises:
+        BackendUnavailable: onnxruntime has no TensorRT provider, or does not get it to work.
+    """
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # the provider has no option; read when its libraries load
+    return _on_gpu(model, [_TENSORRT, _CUDA, _CPU])
+
+
+def _on_gpu(model: Path, providers: Sequence[Provider]) -> OnnxRuntimeSession:
+    """A session that really has its first provider: onnxruntime would go on without it."""
+    wanted, _ = providers[0]
+    if wanted not in onnxruntime.get_available_providers():
+        raise BackendUnavailable(
+            f"the installed onnxruntime {onnxruntime.__version__} is built without {wanted}: run  "
+            f"pip uninstall onnxruntime  and then  pip install 'normdeploy[gpu]'"
+        )
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: takes the CUDA libraries that pip installed
+        onnxruntime.preload_dlls()
+    if wanted == _TENSORRT[0]:
+        with contextlib.suppress(ImportError, OSError):
+            importlib.import_module("tensorrt_libs")  # loads the TensorRT libraries that pip installed
+    session = OnnxRuntimeSession(model, providers)
+    if wanted not in session.providers:
+        raise BackendUnavailable(
+            f"onnxruntime {onnxruntime.__version__} does not get its {wanted} to work: {_obstacle(wanted)}"
+        )
+    return session
+
+
+def _obstacle(provider: str) -> str:
+    """Why a provider's library does not load, in the loader's words."""
+    name = provider.removesuffix("ExecutionProvider").lower()
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    for library in ("shared", name):
+        try:
+            ctypes.CDLL(str(folder / f"libonnxruntime_providers_{library}.so"), ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            return f"{error}; its release notes say which CUDA, cuDNN and TensorRT it needs"
+    return "its log has the reason"
 
 
 class OnnxRuntimeSession:
-    """A model in onnxruntime, with its default optimizations, on the given execution providers."""
+    """A model in onnxruntime, with its default optimizations, on the given execution providers.
 
-    def __init__(self, model: Path, providers: Sequence[str]) -> None:
+    Attributes:
+        providers: those that onnxruntime got to work.
+    """
+
+    def __init__(self, model: Path, providers: Sequence[Provider]) -> None:
         self._model, self._providers = model, list(providers)
         self._session = self._open(_options())
         declared = (*self._session.get_inputs(), *self._session.get_outputs())
         self._has_extension_types = any(_element(value.type) in _EXTENSION_TYPES for value in declared)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.versions = {"onnxruntime": onnxruntime.__version__}
+        self.providers: list[str] = self._session.get_providers()
 
     def _open(self, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-        return onnxruntime.InferenceSession(str(self._model), options, providers=self._providers)
+        session = onnxruntime.InferenceSession(str(self._model), options, providers=self._providers)
+        session.disable_fallback()  # a provider that fails must not be replaced by the CPU unseen
+        return session
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs of the model."""

@@ -38,9 +38,17 @@ class WorkerSession:
         model: the ONNX file.
         timeout: seconds that loading the model, and each run, may take.
         memory_limit: bytes of memory that the process may allocate.
+        options: the factory's further arguments, of types that JSON has.
     """
 
-    def __init__(self, factory: str, model: Path, timeout: float, memory_limit: float) -> None:
+    def __init__(
+        self,
+        factory: str,
+        model: Path,
+        timeout: float,
+        memory_limit: float,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.versions: Mapping[str, str] = {}
         self.build_ns = 0
         self._timeout = timeout
@@ -59,7 +67,12 @@ class WorkerSession:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream is not None
             os.set_blocking(stream.fileno(), False)
-        request = {"factory": factory, "model": str(model.resolve()), "memory_limit": memory_limit}
+        request = {
+            "factory": factory,
+            "model": str(model.resolve()),
+            "memory_limit": memory_limit,
+            "options": dict(options or {}),
+        }
         self._deadline = time.monotonic() + timeout
         self._doing = "loading the model"
         try:

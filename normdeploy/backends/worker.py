@@ -3,7 +3,7 @@
 Requests come on standard input, replies leave on what was standard output (see `wire`). Whatever native
 code prints to either stream ends on standard error. The first request opens a session::
 
-    {"factory": "module:function", "model": path, "memory_limit": bytes}
+    {"factory": "module:function", "model": path, "memory_limit": bytes, "options": {...}}
         ->  {"versions": {...}, "build_ns": nanoseconds}    the runtime's import does not count
 
 Each later one without a header carries inputs, and its reply the outputs. The others time the session::
@@ -35,7 +35,7 @@ from normdeploy.backends.base import Array, Session, SessionFactory
 from normdeploy.backends.measurement import Measurement
 from normdeploy.backends.resources import limit_memory, no_core_dumps
 from normdeploy.backends.wire import decode, encode
-from normdeploy.errors import BackendUnavailable, MissingDependencyError
+from normdeploy.errors import BackendUnavailable, MissingDependencyError, NormdeployError
 
 _PR_SET_PDEATHSIG = 1
 
@@ -67,6 +67,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         _send(replies, {"status": "unavailable", "error": str(error)}, {})
     except MemoryError as error:
         _send(replies, {"status": "crashed", "error": f"out of memory {error}".strip()}, {})
+    except NormdeployError as error:
+        _send(replies, {"status": "crashed", "error": str(error)}, {})
     except Exception as error:  # a runtime's refusal of the model or of the inputs, in its own words
         message = " ".join(str(error).split()) or "no message"
         _send(replies, {"status": "crashed", "error": f"{type(error).__name__}: {message}"}, {})
@@ -77,7 +79,7 @@ def _open(header: Mapping[str, Any]) -> tuple[Session, int]:
     module, function = header["factory"].split(":")
     factory: SessionFactory = getattr(importlib.import_module(module), function)
     began = time.perf_counter_ns()
-    session = factory(Path(header["model"]))
+    session = factory(Path(header["model"]), **header["options"])
     return session, time.perf_counter_ns() - began
 
 

@@ -15,6 +15,7 @@ from normdeploy.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from normdeploy.errors import NormdeployError
 
 VERBS = {
+    "build": "Build a TensorRT engine, with a record of what went into it.",
     "check": "Compare what backends make of a model with the NumPy reference.",
     "doctor": "Say what is installed, which backends work here, and how to fix the others.",
     "export": "Write a torch model as ONNX.",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 import click
 
 from normdeploy.errors import UsageError
+
+Shape = TypeVar("Shape")
 
 _SIZE = re.compile(r"[0-9]{1,18}")
 
@@ -22,13 +25,13 @@ def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(part) for part in parts)
 
 
-def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+def by_name(shapes: tuple[tuple[str, Shape], ...]) -> dict[str, Shape]:
     """The shapes of repeated options.
 
     Raises:
         UsageError: two for one name.
     """
-    named: dict[str, tuple[int, ...]] = {}
+    named: dict[str, Shape] = {}
     for name, shape in shapes:
         if name in named:
             raise UsageError(f"--shape is given twice for '{name}'")

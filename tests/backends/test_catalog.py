@@ -1,10 +1,12 @@
-import subprocess
-import sys
+import importlib.util
+from pathlib import Path
 
 import pytest
 
+from normdeploy.backends import catalog
 from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.backends.hardware import Gpus
 from normdeploy.errors import UsageError
 
 
@@ -23,21 +25,60 @@ def test_an_unknown_name_lists_the_known_ones():
         find("onnx-runtime")
 
 
-@pytest.mark.parametrize("name", [name for name, backend in BACKENDS.items() if backend.factory is None])
-def test_a_backend_that_is_not_written_yet_says_so(name, tmp_path):
-    with pytest.raises(
-        BackendFailure, match=f"this version of normdeploy has no {name} backend yet"
-    ) as caught:
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_factory_can_be_named_without_its_runtime(name):
+    module, _, function = find(name).factory.partition(":")
+    source = Path(*module.split(".")).with_suffix(".py")
+    assert f"def {function}(" in (Path(__file__).parents[2] / source).read_text()
+
+
+@pytest.mark.parametrize("name", ["onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx"])
+def test_a_machine_without_a_driver_is_the_reason(name, tmp_path, monkeypatch):
+    without_driver = Gpus(False, "no NVIDIA driver (libcuda.so.1 not found): install it")
+    monkeypatch.setattr(catalog, "gpus", lambda: without_driver)
+    with pytest.raises(BackendFailure, match=r"no NVIDIA driver \(libcuda.so.1 not found\)") as caught:
         find(name).start(tmp_path / "model.onnx", 1, 2**30)
     assert caught.value.status == "unavailable"
 
 
-def test_a_package_that_is_not_installed_is_named_with_its_install_line():
-    code = (
-        "import sys; sys.modules['onnxruntime'] = None\n"
-        "import importlib.util; find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name: None if name == 'onnxruntime' else find(name)\n"
-        "from normdeploy.backends.catalog import find; print(find('onnxruntime').missing())"
+def test_the_processor_needs_no_driver(monkeypatch):
+    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(False, "none"))
+    assert find("onnxruntime").missing() is None
+
+
+def test_building_for_a_gpu_may_need_none(monkeypatch):
+    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(False, "none"))
+    assert "none" in (find("tensorrt-rtx").missing() or "")
+    assert "none" not in (find("tensorrt-rtx").missing(without_gpu=True) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("onnxruntime", "onnxruntime is not installed: run  pip install 'normdeploy[cpu]'"),
+        ("onnxruntime-cuda", "onnxruntime-gpu is not installed: run  pip install 'normdeploy[gpu]'"),
+        ("tensorrt", "tensorrt is not installed: run  pip install 'normdeploy[gpu]'"),
+        ("tensorrt-rtx", "tensorrt-rtx is not installed: run  pip install 'normdeploy[rtx]'"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_with_its_install_line(name, line, monkeypatch):
+    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(True, "CUDA 13.0: a GPU"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    assert find(name).missing() == line
+
+
+def test_everything_that_is_missing_is_named_at_once(monkeypatch):
+    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(False, "no NVIDIA driver"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    assert find("tensorrt").missing() == (
+        "tensorrt is not installed: run  pip install 'normdeploy[gpu]'; no NVIDIA driver"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "onnxruntime is not installed: run  pip install 'normdeploy[cpu]'"
+
+
+def test_plugins_go_to_the_backends_that_use_them(tmp_path):
+    library = tmp_path / "plugin.so"
+    assert find("tensorrt").with_plugins([library]).options == {"plugins": [str(library)]}
+    for name in BACKENDS:
+        assert find(name).with_plugins([]).options == {}
+    for name in ("onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt-rtx"):
+        assert find(name).with_plugins([library]).options == {}

@@ -34,7 +34,9 @@ def test_doctor_tells_what_works(run):
     lines = {line.split()[0]: line for line in outcome.out.splitlines() if line.split()}
     assert " yes " in lines["onnxruntime"]
     assert onnx.__version__ in lines["onnx"]
-    assert "no tensorrt backend yet" in lines["tensorrt"] or " yes " in lines["tensorrt"]
+    for backend in ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-tensorrt"):
+        mended = "pip install" in lines[backend] or "no NVIDIA driver" in lines[backend]
+        assert mended or " yes " in lines[backend]
     assert "nvcc" in lines
 
 

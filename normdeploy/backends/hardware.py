@@ -1,0 +1,47 @@
+"""Whether this machine has a GPU that CUDA can use. Asked in another process, once.
+
+A broken driver can hang or crash whoever calls it.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from normdeploy.backends import cuda
+
+_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """What the driver tells.
+
+    Args:
+        usable: there is a GPU.
+        detail: the newest CUDA that the driver serves and the GPUs' names, or what is wrong.
+    """
+
+    usable: bool
+    detail: str
+
+
+@functools.cache
+def gpus() -> Gpus:
+    """Ask the driver, the first time that this is called."""
+    try:
+        result = subprocess.run(
+            [sys.executable, "-I", cuda.__file__],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Gpus(False, "the NVIDIA driver hangs: restart the machine, or install the driver again")
+    if result.returncode == 0:
+        return Gpus(True, result.stdout.strip())
+    said = result.stderr.strip().splitlines()
+    return Gpus(False, said[-1] if said else "the NVIDIA driver crashes: install it again")

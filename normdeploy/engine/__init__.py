@@ -1,0 +1,8 @@
+"""Building TensorRT engines, with a record of what went into them."""
+
+from __future__ import annotations
+
+from normdeploy.engine.build import DEFAULT_TIMEOUT, build
+from normdeploy.engine.record import EngineRecord
+
+__all__ = ["DEFAULT_TIMEOUT", "EngineRecord", "build"]

@@ -1,0 +1,65 @@
+"""The shapes that an engine shall take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from normdeploy.errors import UsageError
+from normdeploy.validation.declared import DeclaredInput, format_dims, with_shapes
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Shapes of one input, from the smallest to the largest; the engine is to be fastest for `opt`."""
+
+    min: Sequence[int]
+    opt: Sequence[int]
+    max: Sequence[int]
+
+    def __post_init__(self) -> None:
+        """Check the order.
+
+        Raises:
+            UsageError: ranks differ, or sizes do not ascend.
+        """
+        ranks = {len(self.min), len(self.opt), len(self.max)}
+        ordered = all(a <= b <= c for a, b, c in zip(self.min, self.opt, self.max, strict=False))
+        if len(ranks) > 1 or not ordered:
+            listed = ", ".join(format_dims(tuple(shape)) for shape in (self.min, self.opt, self.max))
+            raise UsageError(f"the shapes {listed} do not ascend from the smallest to the largest")
+
+
+def profile_shapes(
+    inputs: Sequence[DeclaredInput], shapes: Mapping[str, Sequence[int] | Range]
+) -> dict[str, tuple[Sizes, Sizes, Sizes]]:
+    """The smallest, best and largest shape of every input.
+
+    Raises:
+        UsageError, InputError: a shape that the model does not take, or an open one that is not given.
+    """
+    ranges = {
+        name: shape if isinstance(shape, Range) else Range(shape, shape, shape)
+        for name, shape in shapes.items()
+    }
+    smallest = _fixed(inputs, {name: given.min for name, given in ranges.items()})
+    best = _fixed(inputs, {name: given.opt for name, given in ranges.items()})
+    largest = _fixed(inputs, {name: given.max for name, given in ranges.items()})
+    return {name: (smallest[name], best[name], largest[name]) for name in best}
+
+
+def _fixed(inputs: Sequence[DeclaredInput], shapes: Mapping[str, Sequence[int]]) -> dict[str, Sizes]:
+    """Every input's shape, none of it open."""
+    fixed = {}
+    for declared in with_shapes(inputs, shapes):
+        sizes = tuple(size for size in declared.dims or () if isinstance(size, int))
+        if declared.dims is None or len(sizes) != len(declared.dims):
+            example = "x".join(str(dim) if isinstance(dim, int) else "1" for dim in declared.dims or (1, 3))
+            raise UsageError(
+                f"input '{declared.name}' is {declared}: give its shape, such as "
+                f"--shape {declared.name}:{example}, or the smallest, best and largest as NAME:MIN:OPT:MAX"
+            )
+        fixed[declared.name] = sizes
+    return fixed
