@@ -57,25 +57,29 @@ class RecoverLRN(ir.passes.InPlacePass):
                 found = search.at(node)
                 if isinstance(found, LRNRecord):
                     self._report.lrn.append(found)
-                elif found is not None:
+                elif found:
                     modified |= self._recover(found, model, editor.inside(graph))
         return ir.passes.PassResult(model, modified)
 
-    def _recover(self, match: _Match, model: ir.Model, editor: Editor) -> bool:
-        _state_shape(match)
-        try:
-            opset = model.opset_imports.get("", 1)
-            spec = specification(match.power, match.x, opset, self._target)
-        except Refused as reason:
-            self._report.lrn.append(LRNRecord(match.nodes, "kept", str(reason)))
-            return False
-        if spec is None:
-            return False
-        nodes = match.nodes
-        _put(editor, match, _replacement(match, spec, model))
-        _remove_unused(match.chain)
-        self._report.lrn.append(LRNRecord(nodes, "recovered"))
-        return True
+    def _recover(self, matches: list[_Match], model: ir.Model, editor: Editor) -> bool:
+        """Replace the first of the matches that an operator computes."""
+        refusals: list[LRNRecord] = []
+        opset = model.opset_imports.get("", 1)
+        for match in matches:
+            _state_shape(match)
+            try:
+                spec = specification(match.power, match.x, opset, self._target)
+            except Refused as reason:
+                refusals.append(LRNRecord(match.nodes, "kept", str(reason)))
+                continue
+            if spec is not None:
+                nodes = match.nodes
+                _put(editor, match, _replacement(match, spec, model))
+                _remove_unused(match.chain)
+                self._report.lrn.append(LRNRecord(nodes, "recovered"))
+                return True
+        self._report.lrn += refusals[:1]
+        return False
 
 
 @dataclass(frozen=True)
@@ -101,19 +105,22 @@ class _Search:
         self._interpreters: dict[ir.Value, Interpreter] = {}
         self._done: set[ir.Node] = set()
 
-    def at(self, node: ir.Node) -> _Match | LRNRecord | None:
-        """What ends in this node, or in one that only divides its result further."""
+    def at(self, node: ir.Node) -> list[_Match] | LRNRecord | None:
+        """What ends in this node, or in one that only divides its result further: one match for each root."""
         if node.domain not in ("", "ai.onnx") or node.op_type not in ("Div", "Mul") or node in self._done:
             return None
         roots = list(self._roots(node))
         blocked: LRNRecord | None = None
+        matches: list[_Match] = []
         for root in roots:
             interpreter = self._interpreter(root)
             meaning = interpreter.meaning(node.outputs[0])
             if _is_lrn(meaning) and _has_window(node, interpreter):
-                return self._extended(node, interpreter)
+                matches.append(self._extended(node, interpreter))
             if isinstance(meaning, Blocked) and blocked is None:
                 blocked = LRNRecord(_names(node, interpreter), "kept", meaning.reason)
+        if matches:
+            return matches
         if blocked is not None:
             self._done.update(_divisions(node))
             return blocked
@@ -162,6 +169,8 @@ class _Search:
                 if squared in roots or squared.shape is None:
                     continue
                 interpreter = self._interpreter(squared)
+                if interpreter.meaning(root) is not None:
+                    continue  # a part of the formula
                 power = arithmetic.as_power(interpreter.meaning(divisor))
                 sign = 1 if node.op_type == "Div" else -1
                 if power is None or power.base is None or sign * power.exponent <= 0:

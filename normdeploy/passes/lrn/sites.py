@@ -76,13 +76,17 @@ def specification(power: Power, x: ir.Value, opset: int, target: Target) -> LRN 
         raise Refused("the type of its input is not known")
     if rank < 3:
         raise Refused(f"its input has rank {rank}: LRN takes 3 or more")
-    if set(wide) <= {1}:
+    spatial = {axis for axis in range(2, rank) if x.shape[axis] != 1}
+    reached = {axis for axis in wide if x.shape[axis] != 1}  # beyond a length of 1 there is nothing
+    if reached <= {1}:
         return _across(found, wide.get(1, (0, 0)), -power.exponent, x, target)
-    if set(wide) == set(range(2, rank)) and len(set(wide.values())) == 1:
-        return _within(found, wide[2], -power.exponent, x, opset)
-    if set(wide) == set(range(2, rank)):
+    if reached != spatial:
+        raise Refused(
+            f"its window spans the axes {sorted(reached)}: neither the channels nor all spatial axes"
+        )
+    if len({wide[axis] for axis in spatial}) > 1:
         raise Refused(f"its window is not a square: {_extents(wide)}")
-    raise Refused(f"its window spans the axes {sorted(wide)}: neither the channels nor all spatial axes")
+    return _within(found, wide[min(spatial)], -power.exponent, x, opset)
 
 
 def _across(found: Sums, window: tuple[int, int], beta: float, x: ir.Value, target: Target) -> LRN:
