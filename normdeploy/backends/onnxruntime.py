@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from normdeploy.backends.base import Array, LayerTime
-from normdeploy.backends.onnxruntime_layers import layer_times
+from normdeploy.backends.onnxruntime_layers import layer_times, with_names
 from normdeploy.errors import BackendUnavailable, MissingDependencyError
 
 try:
@@ -23,6 +23,9 @@ except ImportError as error:
     raise MissingDependencyError("onnxruntime", "cpu") from error
 
 _ERRORS_ONLY = 3
+_COMPILING_PROVIDER = "TensorrtExecutionProvider"
+_TENSORS_FOLDER = "session.model_external_initializers_file_folder_path"
+"""Where onnxruntime looks for external data of a model that comes from memory."""
 
 _EXTENSION_TYPES = {
     "bfloat16": (16, ml_dtypes.bfloat16),
@@ -108,15 +111,15 @@ class OnnxRuntimeSession:
 
     def __init__(self, model: Path, providers: Sequence[Provider]) -> None:
         self._model, self._providers = model, list(providers)
-        self._session = self._open(_options())
+        self._session = self._open(str(model), _options())
         declared = (*self._session.get_inputs(), *self._session.get_outputs())
         self._has_extension_types = any(_element(value.type) in _EXTENSION_TYPES for value in declared)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.versions = {"onnxruntime": onnxruntime.__version__}
         self.providers: list[str] = self._session.get_providers()
 
-    def _open(self, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-        session = onnxruntime.InferenceSession(str(self._model), options, providers=self._providers)
+    def _open(self, model: str | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+        session = onnxruntime.InferenceSession(model, options, providers=self._providers)
         session.disable_fallback()  # a provider that fails must not be replaced by the CPU unseen
         return session
 
@@ -129,11 +132,13 @@ class OnnxRuntimeSession:
         with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
             optimized = Path(folder) / "optimized.onnx"
             options = _options()
-            options.optimized_model_filepath = str(optimized)
+            if _COMPILING_PROVIDER not in self.providers:  # what it compiles cannot be written
+                options.optimized_model_filepath = str(optimized)
+            options.add_session_config_entry(_TENSORS_FOLDER, str(self._model.parent))
             options.log_severity_level = _ERRORS_ONLY  # it warns that such a file suits this machine only
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "trace")
-            session = self._open(options)
+            session = self._open(with_names(self._model), options)
             for arrays in (*inputs[:1], *inputs):
                 self._run(session, arrays)
             return layer_times(Path(session.end_profiling()), optimized)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -20,7 +19,8 @@ def layer_times(trace: Path, optimized: Path) -> list[LayerTime]:
     Args:
         trace: the profiler's JSON: events in Chrome's trace format, durations in microseconds. A node's
             kernel is the event `<name>_kernel_time`, once for each time that it ran.
-        optimized: the graph that onnxruntime made of the model; its nodes carry the tensors' names.
+        optimized: the graph that onnxruntime made of the model; its nodes carry the tensors' names. May be
+            missing: then those are not known.
     """
     events = json.loads(trace.read_text())
     starts = sorted(event["ts"] for event in events if event.get("name") == "model_run")
@@ -31,13 +31,30 @@ def layer_times(trace: Path, optimized: Path) -> list[LayerTime]:
             key = (event["name"].removesuffix(_SUFFIX), event["args"].get("op_name", ""))
             total[key] = total.get(key, 0.0) + event["dur"] / 1000
     runs = max(1, len(starts) - 1)
-    tensors = _tensors(onnx.load(optimized, load_external_data=False).graph.node)
+    tensors = _tensors(optimized)
     return [
         LayerTime(name, op_type, *tensors.get(name, ((), ())), ms=spent / runs)
         for (name, op_type), spent in total.items()
     ]
 
 
-def _tensors(nodes: Any) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+def with_names(model: Path) -> bytes:
+    """The model with a name of its own for each node of its graph: the profiler tells nodes by name only.
+
+    Tensors in external files stay where they are.
+    """
+    proto = onnx.load(model, load_external_data=False)
+    taken: set[str] = set()
+    for index, node in enumerate(proto.graph.node):
+        if not node.name or node.name in taken:
+            node.name = next((name for name in node.output if name and name not in taken), f"node {index}")
+        taken.add(node.name)
+    return bytes(proto.SerializeToString())
+
+
+def _tensors(optimized: Path) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
     """Each named node's inputs and outputs."""
+    if not optimized.is_file():
+        return {}
+    nodes = onnx.load(optimized, load_external_data=False).graph.node
     return {node.name: (list(node.input), list(node.output)) for node in nodes if node.name}
