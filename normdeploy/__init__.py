@@ -11,6 +11,7 @@ from normdeploy.lrn import LRN, lrn
 
 if TYPE_CHECKING:
     from normdeploy.passes import optimize
+    from normdeploy.profiling import profile
     from normdeploy.reference import evaluate
     from normdeploy.torch import export
     from normdeploy.validation import check
@@ -27,9 +28,16 @@ __all__ = [
     "export",
     "lrn",
     "optimize",
+    "profile",
 ]
 
-_LAZY = {"check": "validation", "evaluate": "reference", "export": "torch", "optimize": "passes"}
+_LAZY = {
+    "check": "validation",
+    "evaluate": "reference",
+    "export": "torch",
+    "optimize": "passes",
+    "profile": "profiling",
+}
 
 
 def __getattr__(name: str) -> Any:

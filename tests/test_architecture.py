@@ -12,7 +12,7 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"torch"},
-    {"engine", "passes", "plugin"},
+    {"engine", "passes", "plugin", "profiling"},
     {"validation"},
     {"backends"},
     {"reference"},
@@ -31,6 +31,8 @@ HOMES = {
     "tensorrt_rtx": {"normdeploy/backends/tensorrt/libraries.py"},
     "tensorrt_rtx_bindings": {"normdeploy/backends/tensorrt/libraries.py"},
     "matplotlib": {"normdeploy/pages/charts.py"},
+    "arch": {"normdeploy/profiling/statistics.py"},
+    "scipy": {"normdeploy/profiling/statistics.py"},
     "click": {"normdeploy/cli/"},
     "rich": {"normdeploy/cli/"},
 }

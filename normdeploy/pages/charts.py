@@ -28,8 +28,13 @@ _COLOURS = {
     "line": "#010205",
     "accent": "#010206",
     "bad": "#010207",
+    "good": "#010208",
+    "warn": "#010209",
 }
 """CSS variable -> the colour that matplotlib draws it in."""
+
+_STYLES = (("accent", "-"), ("bad", "--"), ("good", "-."), ("warn", ":"), ("ink", "-"), ("faint", "--"))
+"""Colour and dashes of lines in one chart, in turn: no two that stand together differ by colour alone."""
 
 _SIZE = (4.4, 2.9)
 """Inches at 72 points: text of 9 points is readable where the figure is as wide as a phone."""
@@ -112,6 +117,47 @@ def sequence(
         axes.axhline(limit, color=_COLOURS["faint"], linewidth=0.8, linestyle=(0, (4, 3)))
     _scale(axes, False, log_y)
     axes.xaxis.get_major_locator().set_params(integer=True)
+    return _svg(figure)
+
+
+def lines(
+    series: Mapping[str, tuple[Numbers, Numbers]],
+    *,
+    x: str,
+    y: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    points: bool = False,
+    limit: float | None = None,
+) -> Svg:
+    """A line for each series, with a legend where there are several.
+
+    Args:
+        series: name -> where each point is, across and up.
+        x, y: the axes' labels.
+        log_x, log_y: logarithmic axes; the values must be above 0 for them.
+        points: mark each point.
+        limit: a vertical line.
+    """
+    figure, axes = _axes(x, y)
+    for (name, (across, up)), (colour, dashes) in zip(series.items(), itertools.cycle(_STYLES), strict=False):
+        axes.plot(
+            across,
+            up,
+            color=_COLOURS[colour],
+            linestyle=dashes,
+            linewidth=1.3,
+            marker="o" if points else None,
+            markersize=4,
+            label=_shortened(name),
+        )
+    _scale(axes, log_x, log_y)
+    if limit is not None:
+        axes.axvline(limit, color=_COLOURS["faint"], linewidth=0.8, linestyle=(0, (4, 3)))
+    if len(series) > 1:
+        legend = axes.legend(frameon=False, fontsize=9, labelcolor=_COLOURS["ink"])
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return _svg(figure)
 
 

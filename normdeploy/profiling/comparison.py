@@ -1,0 +1,118 @@
+"""Is one profile faster than another? Ratios with intervals, and a verdict that noise alone rarely gives.
+
+A verdict other than "no difference" needs two things: the ratio's interval leaves out 1, and the ratio is
+off by more than `RESOLUTION`, by which two processes that run the same file may differ for as long as they
+live, through where their memory happens to lie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from normdeploy.profiling.statistics import COMPARED, Floats, Interval, percentile_interval
+
+RESOLUTION = 0.02
+
+Verdict = Literal["faster", "slower", "no difference"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity now and before.
+
+    Args:
+        name: what is compared, "p50" for example.
+        before, now: in milliseconds.
+        ratio: now / before: below 1 is faster.
+        interval: where the ratio lies with 99 % confidence.
+    """
+
+    name: str
+    before: float
+    now: float
+    ratio: float
+    interval: Interval
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the numbers allow to say."""
+        low, high = self.interval
+        if low <= 1 <= high or abs(self.ratio - 1) <= RESOLUTION:
+            return "no difference"
+        return "faster" if self.ratio < 1 else "slower"
+
+    def regressed(self, percent: float) -> bool:
+        """Whether it is slower by more than this."""
+        return self.verdict == "slower" and self.ratio > 1 + percent / 100
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields and the verdict; null for a bound that is not known."""
+        low, high = self.interval
+        return {
+            "name": self.name,
+            "before_ms": self.before,
+            "now_ms": self.now,
+            "ratio": self.ratio,
+            "ratio_ci99": [low if low > 0 else None, high if math.isfinite(high) else None],
+            "verdict": self.verdict,
+        }
+
+
+def compare_rounds(before: Sequence[Floats], now: Sequence[Floats]) -> Comparison:
+    """Compare two series that were taken in turn: whatever slows a round slows both.
+
+    Each round gives one ratio of medians. Their median is the result; its interval is that of a percentile
+    of a correlated series (see `statistics`), so that a few disturbed rounds move neither.
+
+    Args:
+        before, now: the latencies of each round, in milliseconds.
+    """
+    ratios = np.array(
+        [float(np.median(b) / np.median(a)) for a, b in zip(before, now, strict=True)], np.float64
+    )
+    return Comparison(
+        "p50",
+        float(np.median(np.concatenate(before))),
+        float(np.median(np.concatenate(now))),
+        float(np.median(ratios)),
+        _positive(percentile_interval(ratios, 50, COMPARED)),
+    )
+
+
+def compare_percentile(
+    name: str, before: float, before_interval: Interval, now: float, now_interval: Interval
+) -> Comparison:
+    """Compare two values that were measured independently of each other, each with its interval.
+
+    The interval of log(now / before) follows from the two by the method of variance estimates recovery
+    (Zou & Donner 2008), which keeps their asymmetry.
+    """
+    ratio = now / before
+    low = math.hypot(_log(now, now_interval[0]), _log(before_interval[1], before))
+    high = math.hypot(_log(now_interval[1], now), _log(before, before_interval[0]))
+    return Comparison(name, before, now, ratio, (ratio * math.exp(-low), ratio * _exp(high)))
+
+
+def compare_percentiles(
+    before: Mapping[str, tuple[float, Interval]], now: Mapping[str, tuple[float, Interval]]
+) -> list[Comparison]:
+    """Compare each percentile that both have: name -> (value, interval)."""
+    return [compare_percentile(name, *before[name], *now[name]) for name in now if name in before]
+
+
+def _log(high: float, low: float) -> float:
+    """log(high / low); infinite where either bound is not known."""
+    return math.log(high / low) if low > 0 and math.isfinite(high) else math.inf
+
+
+def _exp(exponent: float) -> float:
+    return math.exp(exponent) if exponent < 700 else math.inf
+
+
+def _positive(interval: Interval) -> Interval:
+    return max(interval[0], 0.0), interval[1]

@@ -1,0 +1,224 @@
+"""A profile as one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from normdeploy.pages import Cell, Page, Svg, Tone, charts
+from normdeploy.profiling.report import LIMITED_PERCENTILE, BackendProfile, Profile
+from normdeploy.profiling.statistics import PERCENTILES, Floats, Summary
+
+_POINTS = 400
+"""Points of a line: enough for a screen, few enough for a page."""
+
+_BINS = 60
+_BARS = 20
+_WIDE_RANGE = 8.0
+"""Slowest over median beyond which an axis is logarithmic."""
+
+_TONES: dict[str, Tone] = {"faster": "good", "slower": "bad", "no difference": "note"}
+
+
+def html(profile: Profile, max_latency: float | None = None) -> str:
+    """The whole page.
+
+    Args:
+        profile: what to show.
+        max_latency: milliseconds, for the choice of a batch size.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    page = Page("normdeploy profile", profile.model)
+    measured = [backend for backend in profile.backends if backend.latency is not None]
+    _add_verdict(page, profile, measured)
+    if measured:
+        _add_latency(page, profile, measured)
+    _add_changes(page, profile)
+    _add_batches(page, profile, max_latency)
+    for backend in measured:
+        _add_layers(page, profile, backend)
+    _add_failures(page, profile)
+    _add_environment(page, profile)
+    return page.html()
+
+
+def _add_verdict(page: Page, profile: Profile, measured: Sequence[BackendProfile]) -> None:
+    unstable = [backend for backend in measured if backend.disturbance]
+    if not measured:
+        page.add_badge("nothing was measured", "bad")
+    elif unstable:
+        page.add_badge("not stable", "warn")
+    else:
+        page.add_badge("stable", "good")
+    for backend in unstable:
+        page.add_text(f"{profile.label(backend)}: {backend.disturbance}.", "warn")
+
+
+def _add_latency(page: Page, profile: Profile, measured: Sequence[BackendProfile]) -> None:
+    page.add_heading("Latency")
+    names = [f"p{p}" for p in PERCENTILES]
+    headings = ["backend", "runs", "mean ms", "95 % from", "to", "min", *names, "max", "per second"]
+    page.add_table(headings, [list(_row(profile, backend)) for backend in measured])
+    page.add_table(
+        ["backend", "first run ms", "build ms", "warm-up runs", "peak memory MiB"],
+        [
+            [
+                profile.label(backend),
+                f"{backend.first_ms:.4g}",
+                f"{backend.build_ms:.4g}",
+                str(backend.warm_up.runs) if backend.warm_up else "-",
+                "-" if backend.peak_memory_bytes is None else f"{backend.peak_memory_bytes / 2**20:.0f}",
+            ]
+            for backend in measured
+        ],
+    )
+    page.add_figure(_distributions(profile, measured), "Share of runs within a latency")
+    for backend in measured:
+        page.add_figure(_over_time(backend), f"{profile.label(backend)}: latency over time")
+        page.add_figure(_histogram(backend), f"{profile.label(backend)}: distribution")
+
+
+def _row(profile: Profile, backend: BackendProfile) -> Iterator[str]:
+    latency = backend.latency
+    assert latency is not None
+    yield profile.label(backend)
+    yield str(latency.runs)
+    for value in (latency.mean, *latency.mean_ci95, latency.minimum, *latency.percentiles.values()):
+        yield f"{value:.4g}"
+    yield f"{latency.maximum:.4g}"
+    yield f"{backend.throughput_per_s:.4g}"
+
+
+def _distributions(profile: Profile, measured: Sequence[BackendProfile]) -> Svg:
+    shares = np.linspace(0, 1, _POINTS)
+    series = {
+        profile.label(backend): (np.quantile(_latencies(backend), shares), shares) for backend in measured
+    }
+    return charts.lines(series, x="ms", y="share of runs", log_x=_is_wide(measured))
+
+
+def _over_time(backend: BackendProfile) -> Svg:
+    latencies = _latencies(backend)
+    began = np.concatenate(backend.measured.began)
+    buckets = np.array_split(np.arange(latencies.size), min(_POINTS, latencies.size))
+    times = [float(began[bucket[0]] - began[0]) for bucket in buckets]
+    middle = [float(np.median(latencies[bucket])) for bucket in buckets]
+    series = {"median": (times, middle)}
+    if len(buckets) < latencies.size:
+        series["slowest"] = (times, [float(latencies[bucket].max()) for bucket in buckets])
+    return charts.lines(series, x="s", y="ms", log_y=_is_wide([backend]))
+
+
+def _histogram(backend: BackendProfile) -> Svg:
+    latencies, wide = _latencies(backend), _is_wide([backend])
+    low, high = float(latencies.min()), float(latencies.max()) * (1 + 1e-9)
+    edges = np.geomspace(low, high, _BINS) if wide else np.linspace(low, max(high, low + 1e-9), _BINS)
+    counts, _ = np.histogram(latencies, edges)
+    assert backend.latency is not None
+    marks = {f"p{p}": backend.latency.percentiles[p] for p in (PERCENTILES[0], PERCENTILES[-1])}
+    return charts.histogram(edges, counts, x="ms", y="runs", log_x=wide, marks=marks)
+
+
+def _add_changes(page: Page, profile: Profile) -> None:
+    rows: list[list[str | Cell]] = []
+    for change in profile.changes:
+        name = change.name if change.batch is None else f"{change.name} batch {change.batch}"
+        for quantity in change.quantities:
+            rows.append(
+                [
+                    f"{name} against {change.against}",
+                    quantity.name,
+                    f"{quantity.before:.4g}",
+                    f"{quantity.now:.4g}",
+                    f"{quantity.ratio:.3f}",
+                    f"{quantity.interval[0]:.3f} to {quantity.interval[1]:.3f}",
+                    Cell(quantity.verdict, _TONES[quantity.verdict]),
+                ]
+            )
+    if not rows and not profile.notes:
+        return
+    page.add_heading("Comparison")
+    if rows:
+        page.add_table(["", "", "before ms", "now ms", "now / before", "99 % interval", "verdict"], rows)
+    for note in profile.notes:
+        page.add_text(note, "note")
+
+
+def _add_batches(page: Page, profile: Profile, max_latency: float | None) -> None:
+    series: dict[str, tuple[list[float], list[float]]] = {}
+    for backend in profile.backends:
+        if backend.batch is not None and backend.latency is not None and backend.model == profile.model:
+            across, up = series.setdefault(backend.name, ([], []))
+            across.append(backend.latency.percentiles[LIMITED_PERCENTILE])
+            up.append(backend.throughput_per_s or 0.0)
+    if not series:
+        return
+    page.add_heading("Batch sizes")
+    limit = "" if max_latency is None else f" with p{LIMITED_PERCENTILE} within {max_latency:g} ms"
+    for name in series:
+        best = profile.best_batch(name, max_latency)
+        size = "none" if best is None else f"{best.batch}, {best.throughput_per_s:.4g} per second"
+        page.add_text(f"{name}: best batch{limit}: {size}")
+    figure = charts.lines(
+        series, x=f"p{LIMITED_PERCENTILE} ms", y="samples per second", points=True, limit=max_latency
+    )
+    page.add_figure(figure, "Throughput against latency")
+
+
+def _add_layers(page: Page, profile: Profile, backend: BackendProfile) -> None:
+    if not backend.layers:
+        return
+    page.add_heading(f"Layers: {profile.label(backend)}")
+    slowest = sorted(backend.layers, key=lambda layer: -layer.mean_ms)[:_BARS]
+    labels = [
+        f"{'★ ' if layer.normalization and not layer.fused else ''}{', '.join(layer.nodes) or layer.name}"
+        for layer in slowest
+    ]
+    figure = charts.bars(labels, [layer.mean_ms for layer in slowest], x="ms")
+    page.add_figure(figure, "Slowest steps; ★ normalization")
+    page.add_table(
+        ["step", "operator", "mean ms", "share", "nodes of the model", "normalization"],
+        [
+            [
+                layer.name,
+                layer.op_type,
+                f"{layer.mean_ms:.3g}",
+                f"{layer.share:.1%}",
+                ", ".join(layer.nodes),
+                f"{layer.normalization}{', fused' * layer.fused}" if layer.normalization else "",
+            ]
+            for layer in backend.layers
+        ],
+    )
+
+
+def _add_failures(page: Page, profile: Profile) -> None:
+    failed = [backend for backend in profile.backends if backend.latency is None]
+    if failed:
+        page.add_heading("Not measured")
+        page.add_table(
+            ["backend", "status", "reason"],
+            [[profile.label(backend), backend.status, backend.reason] for backend in failed],
+        )
+
+
+def _add_environment(page: Page, profile: Profile) -> None:
+    page.add_heading("Measured on")
+    rows = [[name, str(value)] for name, value in profile.environment.items() if value not in (None, [], {})]
+    versions = {
+        library: version for backend in profile.backends for library, version in backend.versions.items()
+    }
+    page.add_table(["", ""], [*rows, *([name, value] for name, value in versions.items())])
+
+
+def _latencies(backend: BackendProfile) -> Floats:
+    return np.concatenate(backend.measured.latency)
+
+
+def _is_wide(backends: Sequence[BackendProfile]) -> bool:
+    summaries: list[Summary] = [backend.latency for backend in backends if backend.latency is not None]
+    fastest = min(summary.percentiles[PERCENTILES[0]] for summary in summaries)
+    return max(summary.maximum for summary in summaries) > _WIDE_RANGE * fastest

@@ -1,0 +1,220 @@
+"""Time models in backends, in turn, and describe what was seen."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.errors import MissingDependencyError, UsageError
+from normdeploy.graph.inference import infer
+from normdeploy.graph.io import ModelSource, load
+from normdeploy.profiling.baseline import read_baseline
+from normdeploy.profiling.comparison import compare_rounds
+from normdeploy.profiling.environment import environment
+from normdeploy.profiling.inputs import Feed, make_feed, with_batch
+from normdeploy.profiling.layers import attribute
+from normdeploy.profiling.report import BackendProfile, Change, Profile
+from normdeploy.profiling.schedule import number_of_rounds, orders, warm_up
+from normdeploy.profiling.stability import disturbance
+from normdeploy.profiling.statistics import summarize
+from normdeploy.profiling.subject import Subject
+from normdeploy.reference.memory import physical_memory
+from normdeploy.validation.checker import DEFAULT_TIMEOUT, model_name, on_disk
+from normdeploy.validation.declared import declared_inputs, with_shapes
+
+Progress = Callable[[int, int], None]
+"""Called with the number of turns done and of all turns."""
+
+DEFAULT_DURATION = 5.0
+_LAYER_RUNS = 20
+_UNTIMED_RUNS = 1
+"""At the beginning of a turn after another subject's, to bring code and weights back into the caches."""
+
+
+def profile(
+    model: ModelSource,
+    *,
+    against: ModelSource | None = None,
+    backends: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batches: Sequence[int] | None = None,
+    duration: float = DEFAULT_DURATION,
+    layers: bool = False,
+    baseline: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    timeout: float = DEFAULT_TIMEOUT,
+    progress: Progress | None = None,
+) -> Profile:
+    """Time a model in backends, each in a process of its own, in turn (see `schedule`).
+
+    Args:
+        model: what to time.
+        against: another model, timed in turn with it; their ratio is in the result's `changes`.
+        backends: names; by default all that work on this machine.
+        shapes: of inputs whose shape the model leaves open.
+        batches: batch sizes to compare; the model must leave its batch open.
+        duration: seconds that each backend, model and batch size is timed for, after its warm-up.
+        layers: ask the runtime's own profiler too.
+        baseline: the JSON of an earlier profile to compare with.
+        seed: of the random inputs and the order of turns.
+        timeout: seconds that loading a model, and each run, may take.
+        progress: is told about each turn.
+
+    Raises:
+        NormdeployError: bad usage, bad input, or a package that is not installed. What a backend does wrong
+            is in the result instead.
+    """
+    for name, value in (("duration", duration), ("timeout", timeout)):
+        if not (value > 0 and math.isfinite(value)):
+            raise UsageError(f"{name} must be above 0, got {value}")
+    if find_spec("arch") is None:
+        raise MissingDependencyError("arch", "profile")
+    chosen = [find(name) for name in dict.fromkeys(backends)] if backends else list(BACKENDS.values())
+    earlier = read_baseline(baseline) if baseline is not None else None
+    sources = [model] if against is None else [model, against]
+    labels = _labels(sources)
+    graphs = [load(source) for source in sources]
+    feeds = [_feeds(graph, shapes or {}, batches, seed) for graph in graphs]
+
+    with ExitStack() as stack:
+        paths = [stack.enter_context(on_disk(source)) for source in sources]
+        subjects = [
+            stack.enter_context(Subject(backend, backends is not None, label, path, feed, batch))
+            for backend in chosen
+            for label, path, by_batch in zip(labels, paths, feeds, strict=True)
+            for batch, feed in by_batch.items()
+        ]
+        _time(subjects, duration, timeout, seed, progress)
+        if layers:
+            for subject in subjects:
+                subject.look_into_layers(_LAYER_RUNS)
+    machine = environment()
+    by_label = dict(zip(labels, graphs, strict=True))
+    found = _once_if_unavailable(
+        [_describe(subject, by_label[subject.label], duration, machine) for subject in subjects]
+    )
+    return Profile(
+        model=labels[0],
+        seed=seed,
+        duration=duration,
+        inputs=next(iter(feeds[0].values())).shapes,
+        backends=found,
+        changes=[*_against(subjects, labels), *(earlier.changes(found, labels[0]) if earlier else [])],
+        notes=earlier.notes(found, machine) if earlier else [],
+        environment=machine,
+    )
+
+
+def _labels(sources: Sequence[ModelSource]) -> list[str]:
+    labels = [model_name(source) for source in sources]
+    return labels if len(set(labels)) == len(labels) else [labels[0], f"{labels[1]} (again)"]
+
+
+def _feeds(
+    graph: ir.Model, shapes: Mapping[str, Sequence[int]], batches: Sequence[int] | None, seed: int
+) -> dict[int | None, Feed]:
+    """The inputs for each batch size; for None where none are given."""
+    infer(graph)
+    inputs = declared_inputs(graph)
+    if batches is None:
+        return {None: make_feed(with_shapes(inputs, shapes), seed)}
+    sized = {batch: with_batch(inputs, batch) for batch in dict.fromkeys(batches)}
+    given = {name: tuple(shape) for name, shape in shapes.items()}
+    return {
+        batch: make_feed(
+            with_shapes(declared, {name: (batch, *shape[1:]) for name, shape in given.items()}), seed
+        )
+        for batch, declared in sized.items()
+    }
+
+
+def _time(
+    subjects: Sequence[Subject], duration: float, timeout: float, seed: int, progress: Progress | None
+) -> None:
+    slowest = 0.0
+    for subject in subjects:
+        subject.open(timeout, physical_memory())
+        if subject.alive:
+            slowest = max(slowest, np.nan_to_num(warm_up(subject, duration)))
+    alive = [subject for subject in subjects if subject.alive]
+    rounds = number_of_rounds(duration, slowest)
+    untimed = _UNTIMED_RUNS if len(alive) > 1 else 0
+    for done, order in enumerate(orders(alive, rounds, np.random.default_rng(seed))):
+        if progress is not None:
+            progress(done, rounds)
+        for subject in order:
+            subject.measure(duration / rounds, untimed)
+
+
+def _describe(
+    subject: Subject, graph: ir.Model, duration: float, machine: Mapping[str, Any]
+) -> BackendProfile:
+    common: dict[str, Any] = {
+        "name": subject.backend.name,
+        "model": subject.label,
+        "requested": subject.requested,
+        "batch": subject.batch,
+        "rows": subject.feed.rows,
+        "versions": subject.versions,
+    }
+    failure = subject.failure
+    if failure is not None:
+        return BackendProfile(**common, status=failure.status, reason=failure.reason, log=failure.log)
+    latency = summarize(np.concatenate(subject.measured.latency))
+    compute = transfer = None
+    if subject.measured.phases:
+        phases = np.concatenate(subject.measured.phases)
+        compute, transfer = summarize(phases[:, 1]), summarize(phases[:, 0] + phases[:, 2])
+    return BackendProfile(
+        **common,
+        status="measured",
+        latency=latency,
+        compute=compute,
+        transfer=transfer,
+        build_ms=subject.build_ms,
+        first_ms=subject.first_ms,
+        warm_up=subject.warm_up,
+        peak_memory_bytes=subject.peak_memory_bytes,
+        disturbance=disturbance(latency, subject.measured, subject.warm_up, duration, machine),
+        layers=None if subject.layers is None else attribute(subject.layers, graph),
+        measured=subject.measured,
+    )
+
+
+def _once_if_unavailable(found: Sequence[BackendProfile]) -> list[BackendProfile]:
+    """Without the second and later entries of a backend that is not there for any model."""
+    missing: set[str] = set()
+    kept = []
+    for backend in found:
+        if backend.name not in missing:
+            kept.append(backend)
+        if backend.status == "unavailable":
+            missing.add(backend.name)
+    return kept
+
+
+def _against(subjects: Sequence[Subject], labels: Sequence[str]) -> list[Change]:
+    """The first model against the second, in each backend and at each batch size."""
+    if len(labels) < 2:
+        return []
+    alive = {
+        (subject.backend.name, subject.batch, subject.label): subject for subject in subjects if subject.alive
+    }
+    return [
+        Change(
+            name,
+            batch,
+            labels[1],
+            [compare_rounds(alive[name, batch, labels[1]].measured.latency, subject.measured.latency)],
+        )
+        for (name, batch, label), subject in alive.items()
+        if label == labels[0] and (name, batch, labels[1]) in alive
+    ]
