@@ -51,7 +51,7 @@ _SMALLEST_NORMAL = {
 }
 
 _EXACT = """
-    Abs ArgMax ArgMin Cast CastLike Ceil Clip Compress Concat Constant ConstantOfShape DepthToSpace Dropout
+    Abs ArgMax ArgMin Ceil Clip Compress Concat Constant ConstantOfShape DepthToSpace Dropout
     Expand EyeLike Flatten Floor Gather GatherElements GatherND GlobalMaxPool Identity If LeakyRelu Loop Max
     MaxPool MaxUnpool Min Neg NonZero OneHot Pad PRelu Range ReduceMax ReduceMin Relu Reshape ReverseSequence
     Round Scan ScatterElements ScatterND Shape Sign Size Slice Sort SpaceToDepth Split Squeeze Tile TopK
@@ -68,10 +68,14 @@ _CANCELLING = """
 """
 """Their first operand's rounding counts, since they subtract numbers as large as it."""
 
-_SIMPLE = "Add Div Mul Reciprocal Sqrt Sub Sum"
-"""Correctly rounded."""
+_SIMPLE = """
+    Add AveragePool Conv ConvTranspose CumSum Div Einsum Gemm GlobalAveragePool MatMul Mul Reciprocal ReduceL1
+    ReduceMean ReduceSum ReduceSumSquare Sqrt Sub Sum
+"""
+"""Each step is correctly rounded."""
 
-_ULPS = {**dict.fromkeys(_EXACT.split(), 0.0), **dict.fromkeys(_SIMPLE.split(), 1.0)}
+_MOVES = frozenset(_EXACT.split())
+_ULPS = {**dict.fromkeys(_SIMPLE.split(), 1.0), "Cast": 0.0, "CastLike": 0.0}
 _APPROXIMATE_ULPS = 4.0
 _ABSOLUTE_ULPS = dict.fromkeys(_BOUNDED.split(), _APPROXIMATE_ULPS)
 _CANCELS = frozenset(_CANCELLING.split())
@@ -111,12 +115,15 @@ class RandomRounding:
         self, node: ir.Node, arguments: Sequence[Array | None], results: Sequence[Array]
     ) -> list[Array]:
         """A node's outputs, each with the error of its computation and of its storage."""
-        ulps = _ULPS.get(node.op_type, _APPROXIMATE_ULPS)
-        if not ulps:
+        if node.op_type in _MOVES:
             return list(results)
+        ulps = _ULPS.get(node.op_type, _APPROXIMATE_ULPS)
         terms = _terms(node, arguments)
         outputs = zip(node.outputs, results, strict=False)
-        return [self._stored(node, value.dtype, array, ulps, terms) for value, array in outputs]
+        disturbed = [self._stored(node, value.dtype, array, ulps, terms) for value, array in outputs]
+        if node.op_type == "LRN" and arguments[0] is not None:
+            disturbed[0] = self._disturbed(disturbed[0], _running_sum_error(node, arguments[0], results[0]))
+        return disturbed
 
     def _stored(
         self, node: ir.Node, dtype: ir.DataType | None, array: Array, ulps: float, terms: int
@@ -124,13 +131,13 @@ class RandomRounding:
         if not is_floating(array):
             return array
         unit, inner = _roundoff(dtype), _inner_roundoff(dtype)
-        relative = unit + inner * (ulps if terms == 1 else 0.33 * math.sqrt(terms))
+        relative = unit + inner * (ulps + (0.33 * math.sqrt(terms) if terms > 1 else 0.0))
         if node.op_type in _PLAIN_SUMS:
             relative += inner * 0.2 * min(terms, _LONGEST_CHAIN)
         absolute = unit * _SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
         return self._disturbed(array, relative, absolute + inner * _ABSOLUTE_ULPS.get(node.op_type, 0.0))
 
-    def _disturbed(self, array: Array, relative: float, absolute: float = 0.0) -> Array:
+    def _disturbed(self, array: Array, relative: float | Array, absolute: float = 0.0) -> Array:
         relative, absolute = relative * self._amplitude, absolute * self._amplitude
         errors = self._uniform(array.shape)
         if array.ndim > 1:
@@ -154,6 +161,22 @@ class RandomRounding:
         values -= 0.5
         values *= 2 * math.sqrt(3)
         return values
+
+
+def _running_sum_error(node: ir.Node, x: Array, y: Array) -> Array:
+    """Relative error of LRN where its window slides over the channels.
+
+    A runtime that adds the next square and takes off the last errs by the size of the sum in each of C
+    steps, so a small sum keeps the error of a large one before it: β·u·√(C/4)·(largest base over the
+    channels)/base, where the base of the power is (x/y)^(1/β).
+    """
+    beta = node.attributes.get_float("beta", 0.75)
+    with np.errstate(all="ignore"):
+        base = np.abs(x / y) ** (1 / beta)
+        share = np.max(base, axis=1, keepdims=True, initial=0.0, where=np.isfinite(base)) / base
+    steps = math.sqrt(x.shape[1] / 4)
+    error: Array = np.nan_to_num(beta * steps * _inner_roundoff(node.outputs[0].dtype) * share, posinf=0.0)
+    return error
 
 
 def _roundoff(dtype: ir.DataType | None) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,13 +14,16 @@ from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import Backend
 from normdeploy.backends.process import WorkerSession
 from normdeploy.validation.accuracy import Tally, predicted_classes
-from normdeploy.validation.compare import is_floating
+from normdeploy.validation.compare import Comparison, is_floating
 from normdeploy.validation.declared import format_dims
 from normdeploy.validation.judge import Case
 from normdeploy.validation.report import BackendReport, OutputReport, Status
 from normdeploy.validation.samples import Batch
 
 Array = NDArray[Any]
+
+_MEANINGLESS = 0.1
+"""Expected rounding, as a share of an output's size, above which a verdict says little."""
 
 
 class Contender:
@@ -33,6 +38,8 @@ class Contender:
         self._outputs: dict[str, OutputReport] = {}
         self._misfit = ""
         self._tally = Tally()
+        self.wrong_on: Mapping[str, Array] | None = None
+        """The first inputs that it got wrong."""
 
     def __enter__(self) -> Contender:
         return self
@@ -76,6 +83,8 @@ class Contender:
             return
         for name in case.expected:
             self._compare(name, actual.get(name), case)
+        if self.wrong_on is None and self._status()[0] == "mismatch":
+            self.wrong_on = batch.inputs
         if batch.labels is not None and scores is not None and predicted is not None and not self._misfit:
             classes = predicted_classes(actual, scores, batch.samples)
             self._tally.add(classes, batch.labels, predicted)
@@ -92,10 +101,11 @@ class Contender:
         elif is_floating(actual) != is_floating(expected):
             self._misfit = f"output '{name}' has type {actual.dtype}, and {expected.dtype} in the reference"
         else:
-            before = self._outputs.get(name)
             comparison = case.compare(name, actual)
-            total = before.comparison + comparison if before else comparison
-            self._outputs[name] = OutputReport(name, str(actual.dtype), total)
+            before = self._outputs.get(name, OutputReport(name, str(actual.dtype), Comparison()))
+            if is_floating(actual):
+                before.distribution.add(actual, expected)
+            self._outputs[name] = replace(before, comparison=before.comparison + comparison)
 
     def report(self, labelled: bool) -> BackendReport:
         """What became of it; `labelled` if predictions were counted."""
@@ -113,6 +123,17 @@ class Contender:
             versions=self._session.versions if self._session else {},
         )
 
+    def _doubt(self) -> str:
+        """A warning where rounding alone may change an output so much that passing means little."""
+        for output in self._outputs.values():
+            share = output.comparison.noise_share
+            if share is not None and share > _MEANINGLESS:
+                return (
+                    f"rounding alone moves output '{output.name}' by {share:.0%} of its size on these inputs: "
+                    "the model amplifies it, and no verdict on it means much"
+                )
+        return ""
+
     def _status(self) -> tuple[Status, str]:
         if self._failure is not None:
             return self._failure.status, self._failure.reason
@@ -120,7 +141,7 @@ class Contender:
             return "mismatch", self._misfit
         wrong = [output for output in self._outputs.values() if output.comparison.wrong]
         if not wrong:
-            return "pass", ""
+            return "pass", self._doubt()
         worst = max(wrong, key=lambda output: output.comparison.noise_ratio)
         found = worst.comparison
         misplaced = f", {found.misplaced} with a NaN or infinity that only one has" if found.misplaced else ""

@@ -33,7 +33,7 @@ def test_a_right_model_passes(dtype, tmp_path):
     report = ort(deployed)
     assert report.verdict == "pass", only(report).reason
     assert report.samples == 8
-    assert only(report).outputs[0].comparison.noise_ratio < 0.5
+    assert only(report).outputs[0].comparison.noise_ratio < 0.8
     assert only(report).outputs[0].dtype == np.dtype(dtype).name
 
 
@@ -135,7 +135,7 @@ def test_labels_need_class_scores():
 
 def test_shapes_open_a_dynamic_model():
     deployed = conv_lrn(spatial="S")
-    with pytest.raises(InputError, match="--shape x:1x32x32x32"):
+    with pytest.raises(InputError, match="--shape x:1x3x224x224"):
         ort(deployed)
     assert ort(deployed, shapes={"x": (2, 3, 7, 7)}).verdict == "pass"
 

@@ -78,7 +78,7 @@ class TestGenerated:
 
     def test_an_unknown_size_asks_for_a_shape(self):
         with pytest.raises(
-            InputError, match=r"'x' is declared as \[N, 3, H, W\].* axis 2 .*--shape x:1x32x32x32"
+            InputError, match=r"'x' is declared as \[N, 3, H, W\].* axis 2 .*--shape x:1x3x224x224"
         ):
             batches([declared("x", "N", 3, "H", "W")])
 
