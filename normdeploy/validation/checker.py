@@ -8,6 +8,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from normdeploy.validation.accuracy import Tally, predicted_classes, scores_outp
 from normdeploy.validation.contender import Contender
 from normdeploy.validation.declared import declared_inputs, with_shapes
 from normdeploy.validation.judge import Judge
+from normdeploy.validation.localize import comparison_by, runner, search_divergence
+from normdeploy.validation.overflow import OverflowWatch
 from normdeploy.validation.report import Report
 from normdeploy.validation.samples import Batch, Data, Samples, open_samples
 from normdeploy.validation.tolerance import given_tolerance
@@ -47,6 +50,7 @@ def check(
     shapes: Mapping[str, Sequence[int]] | None = None,
     rtol: float | None = None,
     atol: float | None = None,
+    localize: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress | None = None,
 ) -> Report:
@@ -62,6 +66,7 @@ def check(
         seed: of the random inputs.
         shapes: of inputs whose shape the model leaves open.
         rtol, atol: allow rtol · |reference| + atol; by default rounding is measured.
+        localize: whether to search the first wrong node of each backend whose numbers are wrong.
         timeout: seconds that a backend may take to load the model, and for each batch.
         progress: is told about each batch.
 
@@ -80,7 +85,9 @@ def check(
     inputs = with_shapes(declared_inputs(deployed), shapes or {})
     evaluator = Evaluator(deployed)
     right = evaluator if original is deployed else Evaluator(original)
-    judge = Judge(evaluator, right, given_tolerance(rtol, atol), seed)
+    tolerance = given_tolerance(rtol, atol)
+    judge = Judge(evaluator, right, tolerance, seed)
+    watch = OverflowWatch(deployed) if data is not None else None
 
     with ExitStack() as stack:
         opened = stack.enter_context(open_samples(inputs, data, samples, seed))
@@ -88,28 +95,43 @@ def check(
         contenders = [stack.enter_context(Contender(backend, backends is not None)) for backend in chosen]
         for contender in contenders:
             contender.start(path, timeout, physical_memory())
-        accuracy = _stream(judge, contenders, opened, progress)
-        return Report(
-            model=model_name(model),
-            reference=model_name(model if reference is None else reference),
-            samples=opened.count,
-            seed=seed,
-            backends=[contender.report(opened.labelled) for contender in contenders],
-            reference_accuracy=accuracy,
-            environment=environment(),
-        )
+        accuracy = _stream(judge, contenders, opened, watch, progress)
+        reports = [contender.report(opened.labelled) for contender in contenders]
+    if localize:
+        compare = comparison_by(tolerance, seed)
+        for index, (backend, contender) in enumerate(zip(chosen, contenders, strict=True)):
+            if contender.wrong_on is not None:
+                run = runner(backend, timeout, physical_memory())
+                found = search_divergence(deployed, original, contender.wrong_on, run, compare)
+                reports[index] = replace(reports[index], localization=found)
+    return Report(
+        model=model_name(model),
+        reference=model_name(model if reference is None else reference),
+        samples=opened.count,
+        seed=seed,
+        backends=reports,
+        reference_accuracy=accuracy,
+        environment=environment(),
+        half_precision=watch.findings() if watch else (),
+    )
 
 
 def _stream(
-    judge: Judge, contenders: Sequence[Contender], samples: Samples, progress: Progress | None
+    judge: Judge,
+    contenders: Sequence[Contender],
+    samples: Samples,
+    watch: OverflowWatch | None,
+    progress: Progress | None,
 ) -> float | None:
     """Put every batch through the reference and the contenders; the reference's accuracy, with labels."""
     tally, scores, done = Tally(), None, 0
     for batch in samples.batches:
         if not any(contender.alive for contender in contenders):
             break
+        if watch is not None:
+            watch.start(batch.inputs)
         with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
-            case = judge.on(batch.inputs)
+            case = judge.on(batch.inputs, watch.on_node if watch else None)
         predicted = None
         if batch.labels is not None:
             scores = scores or _scores(case.expected, batch)

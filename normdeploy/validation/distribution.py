@@ -61,7 +61,7 @@ class Distribution:
 
     def _take(self, right: Array, got: Array) -> None:
         keys = self._rng.random(right.size)
-        chosen = slice(None)
+        chosen: Any = slice(None)
         if right.size > SAMPLE:
             chosen = np.argpartition(keys, SAMPLE)[:SAMPLE]
         pool = np.hstack([self._sample, np.stack([keys[chosen], right[chosen], got[chosen]])])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normdeploy.reference import Evaluator
+from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.validation.compare import Comparison, compare
 from normdeploy.validation.noise import RoundingNoise, factor
 from normdeploy.validation.tolerance import Tolerance
@@ -35,9 +36,9 @@ class Judge:
         self._tolerance = tolerance
         self._seed = seed
 
-    def on(self, inputs: Mapping[str, Array]) -> Case:
-        """The case of one batch of inputs."""
-        return Case(self._deployed, self._original, self._tolerance, self._seed, inputs)
+    def on(self, inputs: Mapping[str, Array], on_node: NodeObserver | None = None) -> Case:
+        """The case of one batch of inputs; `on_node` sees the deployed model computed in the reference."""
+        return Case(self._deployed, self._original, self._tolerance, self._seed, inputs, on_node)
 
 
 class Case:
@@ -50,13 +51,17 @@ class Case:
         tolerance: Tolerance | None,
         seed: int,
         inputs: Mapping[str, Array],
+        on_node: NodeObserver | None,
     ) -> None:
         self._deployed = deployed
         self._tolerance = tolerance
         self._seed = seed
         self._inputs = inputs
         self._other_weights = original is not deployed
-        self.expected: Mapping[str, Array] = original.run(inputs)
+        same = original is deployed
+        self.expected: Mapping[str, Array] = original.run(inputs, on_node=on_node if same else None)
+        if on_node is not None and not same:
+            deployed.run(inputs, on_node=on_node)
 
     def compare(self, name: str, actual: Array) -> Comparison:
         """Compare an output of the reference's shape with the reference's."""

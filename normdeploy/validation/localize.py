@@ -17,6 +17,7 @@ What is wrong is decided exactly as for the outputs of the model.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ from normdeploy.graph.parts import (
 from normdeploy.graph.scopes import node_name
 from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import Comparison
+from normdeploy.validation.judge import Judge
+from normdeploy.validation.tolerance import Tolerance
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -52,7 +55,7 @@ Arrays = Mapping[str, Array]
 Run = Callable[[ir.Model, Arrays], Arrays]
 """Runs a model in a backend. Raises BackendFailure."""
 
-Judge = Callable[[ir.Model, ir.Model, Arrays, Arrays], Mapping[str, Comparison]]
+Compare = Callable[[ir.Model, ir.Model, Arrays, Arrays], Mapping[str, Comparison]]
 """Called with a model, the one that says what is right, inputs of both, and the first one's outputs."""
 
 How = Literal["reference", "alone", "fused"]
@@ -97,6 +100,43 @@ class Localization:
     nodes: Sequence[NodeError] = ()
 
 
+def search_divergence(
+    deployed: ir.Model, original: ir.Model, inputs: Arrays, run: Run, compare: Compare
+) -> Localization:
+    """The first wrong node on these inputs: of the deployed graph itself, or else of the backend.
+
+    Args:
+        deployed: the model that the backend gets wrong; its types have been inferred.
+        original: the model that is right, often the same one.
+        inputs: of both.
+        run: runs parts of the deployed model in the backend.
+        compare: judges tensors.
+    """
+    if original is not deployed:
+        found = localize_in_graph(deployed, original, inputs, compare)
+        if found.first is not None:
+            return found
+    return localize_in_backend(deployed, inputs, run, compare)
+
+
+def comparison_by(tolerance: Tolerance | None, seed: int) -> Compare:
+    """Judges tensors as `check` judges outputs: by a given tolerance, or by measured rounding."""
+
+    def compare(model: ir.Model, original: ir.Model, inputs: Arrays, actual: Arrays) -> dict[str, Comparison]:
+        ours = Evaluator(model)
+        theirs = ours if original is model else Evaluator(exposing(original, actual.keys()))
+        with np.errstate(all="ignore"):
+            case = Judge(ours, theirs, tolerance, seed).on(inputs)
+            return {
+                name: case.compare(name, array)
+                if array.shape == case.expected[name].shape
+                else Comparison(array.size, array.size, noise_ratio=math.inf)
+                for name, array in actual.items()
+            }
+
+    return compare
+
+
 def runner(backend: Backend, timeout: float, memory_limit: float) -> Run:
     """Runs models in a backend, each in a process of its own."""
 
@@ -111,7 +151,9 @@ def runner(backend: Backend, timeout: float, memory_limit: float) -> Run:
     return run
 
 
-def localize_in_graph(deployed: ir.Model, original: ir.Model, inputs: Arrays, judge: Judge) -> Localization:
+def localize_in_graph(
+    deployed: ir.Model, original: ir.Model, inputs: Arrays, compare: Compare
+) -> Localization:
     """The first node of the deployed graph that does not compute what the original does.
 
     A tensor of the same name may mean something else after an optimization (a convolution with a
@@ -122,7 +164,7 @@ def localize_in_graph(deployed: ir.Model, original: ir.Model, inputs: Arrays, ju
         deployed: the model whose node is named; its types have been inferred.
         original: the model that is right.
         inputs: of both.
-        judge: compares what the reference computes of the deployed graph with what it does of the original.
+        compare: compares what the reference computes of the deployed graph with what it does of the original.
     """
     evaluator = Evaluator(deployed)
     computed_by = producers(deployed.graph)
@@ -131,7 +173,7 @@ def localize_in_graph(deployed: ir.Model, original: ir.Model, inputs: Arrays, ju
     common = [name for name in computed_by if name in theirs and name in sizes]
     found: dict[str, Comparison] = {}
     for names in _grouped(common, sizes):
-        found.update(judge(exposing(deployed, names), original, inputs, evaluator.run(inputs, names)))
+        found.update(compare(exposing(deployed, names), original, inputs, evaluator.run(inputs, names)))
     wrong = {name for name in common if name in found and found[name].wrong}
     culprits = _culprits(deployed.graph, wrong, found)
     errors = [_node_error(computed_by[name], name, found[name]) for name in common if name in found]
@@ -141,25 +183,25 @@ def localize_in_graph(deployed: ir.Model, original: ir.Model, inputs: Arrays, ju
     )
 
 
-def localize_in_backend(model: ir.Model, inputs: Arrays, run: Run, judge: Judge) -> Localization:
+def localize_in_backend(model: ir.Model, inputs: Arrays, run: Run, compare: Compare) -> Localization:
     """The first node that a backend computes wrongly.
 
     Args:
         model: the model that the backend gets wrong on these inputs; its types have been inferred.
         inputs: the model's.
         run: runs a part of the model in the backend.
-        judge: compares the part's outputs with the reference's.
+        compare: compares the part's outputs with the reference's.
     """
-    search = _Search(model, inputs, run, judge)
+    search = _Search(model, inputs, run, compare)
     return search.alone() or search.fused()
 
 
 class _Search:
-    def __init__(self, model: ir.Model, inputs: Arrays, run: Run, judge: Judge) -> None:
+    def __init__(self, model: ir.Model, inputs: Arrays, run: Run, compare: Compare) -> None:
         self._model = model
         self._inputs = inputs
         self._run = run
-        self._judge = judge
+        self._compare = compare
         self._nodes = list(model.graph)
         self._evaluator = Evaluator(model)
         self._types = {value.name: value.dtype for value in _values(model.graph)}
@@ -216,7 +258,7 @@ class _Search:
                 yield from self._apart(positions[:middle], tensors)
                 yield from self._apart(positions[middle:], tensors)
             return
-        found = self._judge(part.model, part.model, inputs, actual)
+        found = self._compare(part.model, part.model, inputs, actual)
         whole = {part.outputs[name]: comparison for name, comparison in found.items()}
         for position in positions:
             for value in self._nodes[position].outputs:
@@ -237,7 +279,7 @@ class _Search:
             actual = self._run(part.model, inputs)
         except BackendFailure:
             return None
-        found = self._judge(part.model, part.model, inputs, actual)
+        found = self._compare(part.model, part.model, inputs, actual)
         return next((name for name in part.outputs if name in found and found[name].wrong), None)
 
 

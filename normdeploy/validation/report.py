@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from normdeploy.validation.compare import Comparison
+from normdeploy.validation.distribution import Distribution
+from normdeploy.validation.localize import Divergence, Localization
+from normdeploy.validation.overflow import HalfPrecision
 
 SCHEMA = 1
 
@@ -22,6 +25,7 @@ class OutputReport:
     name: str
     dtype: str
     comparison: Comparison
+    distribution: Distribution = field(default_factory=Distribution)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class BackendReport:
         flips: samples whose class differs from the reference's; None without labels.
         log: the last lines that its process wrote, if it failed.
         versions: of the runtime's libraries.
+        localization: the search for the first wrong node; None where there was none.
     """
 
     name: str
@@ -49,6 +54,12 @@ class BackendReport:
     flips: int | None = None
     log: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    localization: Localization | None = None
+
+    @property
+    def first_divergence(self) -> Divergence | None:
+        """The first wrong node, if it was searched and found."""
+        return self.localization.first if self.localization else None
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class Report:
     backends: Sequence[BackendReport]
     reference_accuracy: float | None
     environment: Mapping[str, Any]
+    half_precision: Sequence[HalfPrecision] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -90,6 +102,7 @@ class Report:
             "seed": self.seed,
             "reference_accuracy": self.reference_accuracy,
             "backends": [_backend_json(backend) for backend in self.backends],
+            "half_precision": [finding.to_json() for finding in self.half_precision],
             "environment": dict(self.environment),
         }
 
@@ -104,7 +117,7 @@ def _backend_json(backend: BackendReport) -> dict[str, Any]:
         "status": backend.status,
         "reason": backend.reason,
         "outputs": outputs,
-        "first_divergence": None,
+        "first_divergence": asdict(backend.first_divergence) if backend.first_divergence else None,
         "accuracy": backend.accuracy,
         "flips": backend.flips,
         "log": list(backend.log),

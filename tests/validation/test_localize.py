@@ -83,7 +83,7 @@ def test_a_wrong_kernel_is_named(factory, node, how):
 
 
 def test_a_right_backend_has_none():
-    backend = Backend("right", "normdeploy.backends.onnxruntime:open_cpu", "onnxruntime")
+    backend = Backend("right", "normdeploy.backends.onnxruntime:open_cpu")
     found = localize_in_backend(prepared(network()), X, runner(backend, 60, 4 * GIB), judge)
     assert found.first is None
     assert [error.node for error in found.nodes] == [
