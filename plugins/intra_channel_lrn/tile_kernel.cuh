@@ -174,17 +174,21 @@ __device__ __forceinline__ void sumAlongDepth(TilePlan const& plan, BlockPlace c
 //! Sums along the height: -> sums, an array [slab of the tile][row of the tile][sumPitch]. Pixels outside of
 //! the map, left and right, get zeros, so that the pass along the width needs no test.
 //!
-//! \param load a function from the slab of the tile, the row of the region and the element in it.
-template <bool IsLinear, typename Load>
-__device__ __forceinline__ void sumAlongHeight(TilePlan const& plan, BlockPlace const& place,
-                                               Load const& load, float* sums)
+//! \param source the region, or the sums along the depth, with these pitches.
+//! \tparam Square whether to square what is read.
+template <bool IsLinear, bool Square, typename S>
+__device__ __forceinline__ void sumAlongHeight(TilePlan const& plan, BlockPlace const& place, S const* source,
+                                               int32_t slabPitch, int32_t rowPitch, float* sums)
 {
     int32_t const channels = IsLinear ? 1 : plan.tileChannels;
     int32_t const rowElements = place.region.extent.width * channels;
     int32_t const leftBorder =
         (place.region.begin.width - place.tile.begin.width + plan.widthWindow.before) * channels;
     int32_t const offset = place.tile.begin.height - plan.heightWindow.before - place.region.begin.height;
-    int32_t const lastPosition = tuning::kSegment + plan.heightWindow.size - 2;
+    int32_t const size = plan.heightWindow.size;
+    int32_t const tileHeight = plan.tile.height;
+    int32_t const sumPitch = plan.sumPitch;
+    uint32_t const regionHeight = static_cast<uint32_t>(place.region.extent.height);
     uint32_t const items = static_cast<uint32_t>(place.planes * plan.tile.depth) *
                            plan.heightSegments.divisor * plan.sumRowElements.divisor;
     for (uint32_t item = threadIdx.x; item < items; item += tuning::kThreads)
@@ -196,34 +200,38 @@ __device__ __forceinline__ void sumAlongHeight(TilePlan const& plan, BlockPlace 
         int32_t const slab = static_cast<int32_t>(rest);
         int32_t const element = column - leftBorder;
         int32_t const firstRow = first + offset;
+        int32_t const origin = slab * slabPitch + firstRow * rowPitch + element;
         float segment[tuning::kSegment] = {};
         if (element >= 0 && element < rowElements)
         {
-            auto const loadInside = [&](int32_t position)
+            auto const loadInside = [=](int32_t position)
             {
-                return load(slab, firstRow + position, element);
+                float const value = toFloat(source[origin + position * rowPitch]);
+                return Square ? value * value : value;
             };
-            auto const loadAnywhere = [&](int32_t position)
+            auto const loadAnywhere = [=](int32_t position)
             {
-                int32_t const row = firstRow + position;
-                return row >= 0 && row < place.region.extent.height ? load(slab, row, element) : 0.0F;
+                // Below zero is a large number without a sign.
+                return static_cast<uint32_t>(firstRow + position) < regionHeight ? loadInside(position)
+                                                                                 : 0.0F;
             };
-            if (firstRow >= 0 && firstRow + lastPosition < place.region.extent.height)
+            uint32_t const lastRow = static_cast<uint32_t>(firstRow + tuning::kSegment + size - 2);
+            if (firstRow >= 0 && lastRow < regionHeight)
             {
-                windowSums(plan.heightWindow.size, loadInside, segment);
+                windowSums(size, loadInside, segment);
             }
             else
             {
-                windowSums(plan.heightWindow.size, loadAnywhere, segment);
+                windowSums(size, loadAnywhere, segment);
             }
         }
-        float* const target = sums + (slab * plan.tile.height + first) * plan.sumPitch + column;
+        float* const target = sums + (slab * tileHeight + first) * sumPitch + column;
 #pragma unroll
         for (int32_t i = 0; i < tuning::kSegment; ++i)
         {
-            if (first + i < plan.tile.height)
+            if (first + i < tileHeight)
             {
-                target[i * plan.sumPitch] = segment[i];
+                target[i * sumPitch] = segment[i];
             }
         }
     }
@@ -238,6 +246,8 @@ __device__ __forceinline__ void normalizeAlongWidth(TilePlan const& plan, BlockP
     T* const tile = region + (place.tile.begin.depth - place.region.begin.depth) * plan.slabPitch +
                     (place.tile.begin.height - place.region.begin.height) * plan.rowPitch +
                     (place.tile.begin.width - place.region.begin.width) * channels;
+    Normalization const normalization = plan.normalization;
+    int32_t const size = plan.widthWindow.size;
     uint32_t const items =
         static_cast<uint32_t>(place.planes * plan.tile.depth * plan.tile.height * channels) *
         plan.widthSegments.divisor;
@@ -260,10 +270,10 @@ __device__ __forceinline__ void normalizeAlongWidth(TilePlan const& plan, BlockP
             return source[position * channels];
         };
         float segment[tuning::kSegment];
-        windowSums(plan.widthWindow.size, load, segment);
+        windowSums(size, load, segment);
         bool const isPadding = !IsLinear && place.firstChannel + channel >= plan.shape.channels;
         T* const pixels = tile + slab * plan.slabPitch + row * plan.rowPitch + first * channels + channel;
-        withPower(plan.normalization.power,
+        withPower(normalization.power,
                   [&](auto power)
                   {
 #pragma unroll
@@ -272,8 +282,7 @@ __device__ __forceinline__ void normalizeAlongWidth(TilePlan const& plan, BlockP
                           if (first + i < place.tile.extent.width)
                           {
                               T& pixel = pixels[i * channels];
-                              float const y =
-                                  normalize(power, toFloat(pixel), segment[i], plan.normalization);
+                              float const y = normalize(power, toFloat(pixel), segment[i], normalization);
                               pixel = fromFloat<T>(isPadding ? 0.0F : y);
                           }
                       }
@@ -318,20 +327,12 @@ __global__ void __launch_bounds__(tuning::kThreads, tuning::kBlocksByRegisters)
         float* const depthSums = reinterpret_cast<float*>(sharedMemory() + plan.depthSumsOffset);
         sumAlongDepth(plan, place, region, depthSums);
         __syncthreads();
-        auto const load = [&](int32_t slab, int32_t row, int32_t element)
-        {
-            return depthSums[(slab * plan.region.height + row) * plan.regionRow + element];
-        };
-        sumAlongHeight<IsLinear>(plan, place, load, sums);
+        sumAlongHeight<IsLinear, false>(plan, place, depthSums, plan.region.height * plan.regionRow,
+                                        plan.regionRow, sums);
     }
     else
     {
-        auto const load = [&](int32_t slab, int32_t row, int32_t element)
-        {
-            float const x = toFloat(region[slab * plan.slabPitch + row * plan.rowPitch + element]);
-            return x * x;
-        };
-        sumAlongHeight<IsLinear>(plan, place, load, sums);
+        sumAlongHeight<IsLinear, true>(plan, place, region, plan.slabPitch, plan.rowPitch, sums);
     }
     __syncthreads();
 
