@@ -13,8 +13,10 @@ from normdeploy.backends.resources import limit_memory
 from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, WRONG_NUMBERS
 from normdeploy.cli.output import STDOUT, console, progress_bar, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
+from normdeploy.files import write_text
+from normdeploy.pages.charts import require_charts
 from normdeploy.reference.memory import physical_memory
-from normdeploy.validation import BackendReport, OutputReport, Report, check
+from normdeploy.validation import BackendReport, OutputReport, Report, check, page
 from normdeploy.validation.checker import DEFAULT_TIMEOUT
 
 _EXIT_CODES = {"pass": PASSED, "mismatch": WRONG_NUMBERS, "error": BACKEND_FAILED}
@@ -57,7 +59,9 @@ _COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "re
     show_default=True,
     help="For loading the model, and for each batch.",
 )
+@click.option("--localize", is_flag=True, help="Name the first node that a backend computes wrongly.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
+@click.option("--html", "html_path", metavar="FILE", help="Write the report as a page with charts.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -71,13 +75,17 @@ def command(
     rtol: float | None,
     atol: float | None,
     timeout: float,
+    localize: bool,
     json_path: str | None,
+    html_path: str | None,
 ) -> None:
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
 
     Exit code: 0 all passed; 1 a backend's numbers are wrong; 2 bad usage or bad input; 3 a backend crashed,
     timed out, or was asked for and is not available.
     """
+    if html_path is not None:
+        require_charts()
     limit_memory(physical_memory())
     with progress_bar("checking") as progress:
         report = check(
@@ -90,11 +98,14 @@ def command(
             shapes=by_name(shapes),
             rtol=rtol,
             atol=atol,
+            localize=localize,
             timeout=timeout,
             progress=progress,
         )
     if json_path is not None:
         write_json(json_path, report.to_json())
+    if html_path is not None:
+        write_text(html_path, page.html(report))
     if json_path != STDOUT:
         _show(report)
     ctx.exit(_EXIT_CODES[report.verdict])
@@ -121,6 +132,11 @@ def _show(report: Report) -> None:
             out.print(f"{backend.name} {backend.status}: {backend.reason}", markup=False, soft_wrap=True)
         for line in backend.log:
             out.print(f"  | {line}", markup=False, style="dim", soft_wrap=True)
+        if backend.first_divergence is not None:
+            out.print(f"{backend.name} {page.divergence_line(backend)}", markup=False, soft_wrap=True)
+    for finding in report.half_precision:
+        if finding.problem:
+            out.print(f"warning: {finding}", markup=False, style="yellow", soft_wrap=True)
     out.print(f"verdict: [bold {'green' if report.verdict == 'pass' else 'red'}]{report.verdict}[/]")
 
 

@@ -5,6 +5,7 @@ matplotlib draws them in marker colours, which are then replaced by the variable
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import itertools
 import math
@@ -171,11 +172,20 @@ def bars(labels: Sequence[str], values: Numbers, *, x: str) -> Svg:
     return _svg(figure)
 
 
+def require_charts() -> None:
+    """Fail before any work is done, where nothing could be drawn in the end.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependencyError("matplotlib", "report")
+
+
 def _axes(x: str, y: str, height: float = _SIZE[1]) -> tuple[Any, Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError("matplotlib", "report") from error
+    require_charts()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(_SIZE[0], height), layout="constrained")
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)

@@ -1,0 +1,188 @@
+"""A report of `check` as one self-contained page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from normdeploy.pages import Cell, Page, Svg, Tone, charts
+from normdeploy.validation.distribution import EDGES, Distribution
+from normdeploy.validation.localize import How, Localization
+from normdeploy.validation.report import BackendReport, Report, Status, Verdict
+
+_TONES: dict[Status | Verdict, Tone] = {
+    "pass": "good",
+    "mismatch": "bad",
+    "crashed": "bad",
+    "timeout": "bad",
+    "error": "bad",
+    "unavailable": "warn",
+}
+_WHERE: dict[How, str] = {
+    "reference": "the deployed graph itself computes something else than the original",
+    "alone": "this node is wrong by itself, on the reference's inputs",
+    "fused": "it is right by itself and wrong together with the nodes before it",
+}
+
+
+def html(report: Report) -> str:
+    """The whole page.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    against = "" if report.reference == report.model else f" against {report.reference}"
+    samples = f"{report.samples:,} sample{'s' * (report.samples != 1)}"
+    page = Page("normdeploy check", f"{report.model}{against}, {samples}")
+    page.add_badge(report.verdict, _TONES[report.verdict])
+    for backend in report.backends:
+        if backend.first_divergence is not None:
+            page.add_text(f"{backend.name}: {divergence_line(backend)}")
+    _add_backends(page, report)
+    _add_outputs(page, report)
+    for backend in report.backends:
+        if backend.outputs or backend.localization:
+            page.add_heading(backend.name)
+            for output in backend.outputs:
+                if output.distribution.elements:
+                    page.add_figure(_histogram(output.distribution), f"Errors of output {output.name}")
+                    page.add_figure(*_scatter(backend.name, output.name, output.distribution))
+            if backend.localization is not None and backend.localization.nodes:
+                page.add_figure(*_along_the_graph(backend.localization))
+    _add_half_precision(page, report)
+    _add_environment(page, report)
+    return page.html()
+
+
+def divergence_line(backend: BackendReport) -> str:
+    """Which node is the first wrong one, and in what sense; "" if none was found."""
+    first = backend.first_divergence
+    if first is None:
+        return ""
+    return f"first wrong node: {first.node} ({first.op_type}, output {first.output}): {_WHERE[first.how]}"
+
+
+def _add_backends(page: Page, report: Report) -> None:
+    page.add_heading("Backends")
+    headings = ["backend", "status", "why"]
+    rows: list[list[str | Cell]] = [
+        [backend.name, Cell(backend.status, _TONES[backend.status]), _why(backend)]
+        for backend in report.backends
+    ]
+    if report.reference_accuracy is not None:
+        headings += ["accuracy", "flips"]
+        for backend, row in zip(report.backends, rows, strict=True):
+            known = backend.accuracy is not None
+            row += [f"{backend.accuracy:.2%}", str(backend.flips)] if known else ["–", "–"]
+        rows.insert(0, ["reference", "", "NumPy in float64", f"{report.reference_accuracy:.2%}", "–"])
+    page.add_table(headings, rows)
+
+
+def _why(backend: BackendReport) -> str:
+    return " | ".join([backend.reason, *backend.log]) if backend.log else backend.reason
+
+
+def _add_outputs(page: Page, report: Report) -> None:
+    rows: list[list[str | Cell]] = []
+    for backend in report.backends:
+        for output in backend.outputs:
+            found = output.comparison
+            rounding = found.expected_rounding
+            rows.append([
+                backend.name,
+                output.name,
+                output.dtype,
+                Cell(f"{found.wrong:,}", "bad" if found.wrong else ""),
+                f"{found.elements:,}",
+                f"{found.max_abs_error:.2e}",
+                f"{found.max_rel_error:.2e}",
+                "–" if rounding is None else f"{rounding:.2e}",
+                Cell(f"{found.noise_ratio:.3g}", "bad" if found.noise_ratio > 1 else ""),
+                str(found.nan),
+                str(found.inf),
+            ])  # fmt: skip
+    if rows:
+        page.add_heading("Outputs")
+        headings = ("backend", "output", "type", "wrong", "of", "max abs error", "max rel error", "rounding",
+                    "error / allowed", "NaN", "Inf")  # fmt: skip
+        page.add_table(headings, rows)
+
+
+def _histogram(distribution: Distribution) -> Svg:
+    """Errors that are not 0, from the first to the last bin that holds any."""
+    filled = np.flatnonzero(distribution.counts)
+    first, last = (int(filled[0]), int(filled[-1])) if filled.size else (120, 120)
+    first, last = max(first - 2, 0), min(last + 2, len(distribution.counts) - 1)
+    share = distribution.exact / distribution.elements
+    return charts.histogram(
+        EDGES[first : last + 2],
+        distribution.counts[first : last + 1],
+        x=f"absolute error ({share:.0%} of {distribution.elements:,} elements have none)",
+        y="elements",
+        log_x=True,
+        log_y=True,
+    )
+
+
+def _scatter(backend: str, output: str, distribution: Distribution) -> tuple[Svg, str]:
+    reference, actual = distribution.sample
+    shown = f"{reference.size:,} of {distribution.elements:,} elements"
+    if reference.size == distribution.elements:
+        shown = f"all {reference.size:,} elements"
+    figure = charts.scatter(reference, actual, x="reference", y=backend)
+    return figure, f"Output {output} against the reference, {shown}"
+
+
+def _along_the_graph(found: Localization) -> tuple[Svg, str]:
+    ratios = [error.comparison.noise_ratio for error in found.nodes]
+    largest = max((ratio for ratio in ratios if math.isfinite(ratio)), default=1.0)
+    heights = [ratio if math.isfinite(ratio) else 10 * max(largest, 1.0) for ratio in ratios]
+    culprit = None
+    if found.first is not None:
+        outputs = [error.output for error in found.nodes]
+        culprit = outputs.index(found.first.output) if found.first.output in outputs else None
+    figure = charts.sequence(
+        heights,
+        x="tensors in the order of the graph",
+        y="error / allowed",
+        log_y=True,
+        highlight=culprit,
+        limit=1.0,
+    )
+    by_graph = found.first is not None and found.first.how == "reference"
+    what = "The deployed graph against the original" if by_graph else "Each node on the reference's inputs"
+    named = "" if found.first is None or culprit is None else f"; red: {found.first.node}"
+    return figure, f"{what}, error against what is allowed{named}"
+
+
+def _add_half_precision(page: Page, report: Report) -> None:
+    if not report.half_precision:
+        return
+    page.add_heading("In half precision")
+    page.add_text(
+        "What float16 would do to each normalization layer on this data, whatever precision the model has "
+        "now: its largest number is 65504.",
+        "note",
+    )
+    rows: list[Sequence[str | Cell]] = [
+        [
+            finding.node,
+            finding.op_type,
+            Cell(finding.problem or "fits", "warn" if finding.problem else "good"),
+            f"{finding.extent.max_abs:.4g}",
+            f"{finding.extent.largest:.4g}",
+            f"{finding.consequence}. {finding.fix}" if finding.problem else "",
+        ]
+        for finding in report.half_precision
+    ]
+    page.add_table(("node", "operator", "float16", "max |x|", "largest sum", "consequence"), rows)
+
+
+def _add_environment(page: Page, report: Report) -> None:
+    page.add_heading("Environment")
+    facts = {**report.environment, "seed": report.seed}
+    for backend in report.backends:
+        facts.update({f"{backend.name}: {name}": version for name, version in backend.versions.items()})
+    page.add_table(("what", "version"), [[name, str(value)] for name, value in facts.items()])
