@@ -129,7 +129,7 @@ class Contender:
             share = output.comparison.noise_share
             if share is not None and share > _MEANINGLESS:
                 return (
-                    f"rounding alone moves output '{output.name}' by {share:.0%} of its size on these inputs: "
+                    f"rounding alone moves output '{output.name}' by {share:.0%} of its size here: "
                     "the model amplifies it, and no verdict on it means much"
                 )
         return ""
