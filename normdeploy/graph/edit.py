@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import onnx_ir as ir
@@ -19,18 +20,26 @@ class Editor:
     def __init__(self, graph: ir.Graph, *, in_function: bool = False) -> None:
         self.graph = graph
         self._in_function = in_function
-        self._names = _values_of(graph)
-        for node in ir.traversal.RecursiveGraphIterator(graph):
-            self._names.update(value.name for value in node.outputs)
-            self._names.add(node.name)
-        for subgraph in graph.subgraphs():
-            self._names |= _values_of(subgraph)
+        self._outer: Editor | None = None
 
     def inside(self, graph: ir.Graph) -> Editor:
         """An editor of a graph that this one contains."""
-        inner = object.__new__(Editor)
-        inner.graph, inner._in_function, inner._names = graph, self._in_function, self._names
+        inner = Editor(graph, in_function=self._in_function)
+        inner._outer = self
         return inner
+
+    @cached_property
+    def _names(self) -> set[str | None]:
+        """The names that are taken; looked up when the first one is needed."""
+        if self._outer is not None:
+            return self._outer._names
+        names = _values_of(self.graph)
+        for node in ir.traversal.RecursiveGraphIterator(self.graph):
+            names.update(value.name for value in node.outputs)
+            names.add(node.name)
+        for subgraph in self.graph.subgraphs():
+            names |= _values_of(subgraph)
+        return names
 
     def unique(self, name: str) -> str:
         """The name, or the name with a number where it is taken."""
@@ -48,7 +57,7 @@ class Editor:
     def constant(self, name: str, array: NDArray[Any]) -> ir.Value:
         """A new constant; it gets the name unless that is taken."""
         name = self.unique(name)
-        tensor = ir.tensor(array, name=name)
+        tensor = ir.Tensor(array, name=name)
         if self._in_function:
             node = ir.node("Constant", [], {"value": tensor}, name=self.unique(f"{name}.constant"))
             node.outputs[0].name = name

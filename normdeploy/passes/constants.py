@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,10 @@ LARGEST = 2**26
 
 _RANDOM = ("Random", "Bernoulli", "Multinomial", "Dropout")
 _QUANTIZERS = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
+_RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
+_SMALL = 2**16
+"""Bytes; larger initializers are read again each time, from the file where they are in one."""
+
 _CONSTANT_TYPES = {
     "value_float": np.float32,
     "value_floats": np.float32,
@@ -36,7 +41,7 @@ class Constants:
     def __init__(self, model: ir.Model) -> None:
         self._model = model
         self._known: dict[ir.Value, bool] = {}
-        self._computed: dict[ir.Value, NDArray[Any] | None] = {}
+        self._arrays: dict[ir.Value, NDArray[Any] | None] = {}
 
     def is_overridable(self, value: ir.Value) -> bool:
         """Whether the value is an initializer that the caller may replace."""
@@ -79,14 +84,13 @@ class Constants:
         """The constant's array in its own type, or None where the value is not constant."""
         if value is None or not self.is_constant(value):
             return None
-        if value.const_value is not None:
-            return value.const_value.numpy()
-        producer = value.producer()
-        if producer is not None and producer.op_type == "Constant":
-            return _constant(producer)
-        if value not in self._computed:
-            self._computed[value] = self._compute(value)
-        return self._computed[value]
+        if value in self._arrays:
+            return self._arrays[value]
+        tensor = value.const_value
+        array = self._compute(value) if tensor is None else tensor.numpy()
+        if tensor is None or tensor.nbytes <= _SMALL:
+            self._arrays[value] = array
+        return array
 
     def scalar(self, value: ir.Value | None) -> float | None:
         """The constant as a number, or None where it is not a constant of one element."""
@@ -99,6 +103,12 @@ class Constants:
         return None if array is None else [int(item) for item in array.reshape(-1)]
 
     def _compute(self, value: ir.Value) -> NDArray[Any] | None:
+        producer = value.producer()
+        assert producer is not None
+        if producer.op_type == "Constant":
+            return _constant(producer)
+        if producer.op_type in _RESHAPES and (reshaped := self._reshaped(producer)) is not None:
+            return reshaped
         if value.dtype is None or (value.shape is not None and _elements(value.shape) > LARGEST):
             return None
         nodes = _ancestors(value)
@@ -114,6 +124,14 @@ class Constants:
         except (ModelError, UnsupportedOperator):
             return None
         return result.astype(value.dtype.numpy())
+
+    def _reshaped(self, node: ir.Node) -> NDArray[Any] | None:
+        """The result of a node that only changes its input's shape, where the new one is known."""
+        array, shape = self.array(node.inputs[0]), node.outputs[0].shape
+        sizes = () if shape is None else tuple(dim for dim in shape if isinstance(dim, int))
+        if array is None or shape is None or len(sizes) != len(shape) or math.prod(sizes) != array.size:
+            return None
+        return array.reshape(sizes)
 
     def _is_pure(self, node: ir.Node) -> bool:
         unclear = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)

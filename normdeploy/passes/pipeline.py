@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -90,12 +92,26 @@ def optimize(
             cannot be computed in the reference.
         UsageError, InputError: a shape that does not fit, or one that is missing.
     """
-    original = load(model)
-    graph = original.clone()
-    report = rewrite(graph, target=target)
+    with _garbage_collection_paused():
+        original = load(model)
+        external_data = bool(external_files(original))
+        graph = original.clone() if verify or isinstance(model, ir.Model) else original
+        report = rewrite(graph, target=target)
     if verify:
         prove_equal(original, graph, shapes)
-    return Optimized(graph, report, external_data=bool(external_files(original)))
+    return Optimized(graph, report, external_data=external_data)
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """A graph is a great many small objects, which the collector would go through again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) -> Report:
