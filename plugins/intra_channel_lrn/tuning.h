@@ -12,7 +12,7 @@ constexpr int32_t kThreads = 256;
 //! Blocks whose shared memory should fit on a multiprocessor, so that some load while others compute.
 constexpr int32_t kBlocksPerMultiprocessor = 3;
 
-//! Blocks of the tile kernel whose registers must fit: 64 for each thread, just enough not to spill.
+//! Blocks of the tile kernel whose registers must fit: at most 64 for each thread.
 constexpr int32_t kBlocksByRegisters = 4;
 
 //! Consecutive outputs that one thread computes along the height and along the width. It is odd so that the

@@ -12,7 +12,16 @@ from normdeploy.errors import BackendUnavailable
 from normdeploy.plugin.toolchain import find_nvcc
 from tests.plugins.plugin_cases import CaseRunner
 
+_SECONDS = 900
+"""For one test: the first one builds the library, on a machine that may be busy."""
+
 BUILD_FOLDER = Path(__file__).resolve().parents[2] / "build" / "plugins-test"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(_SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ PLANES = ((1, 1), (1, 13), (13, 1), (2, 2), (7, 7), (13, 13), (17, 29), (55, 55)
 @pytest.mark.parametrize("type_", TYPE_NAMES)
 @pytest.mark.parametrize("order", ORDERS)
 def test_whole_planes_of_every_size_of_window(host: CaseRunner, type_: str, order: str) -> None:
-    sizes = [*range(1, 16), 21, 64]
+    sizes = [*range(1, 16), 21, 64] if order == "ascending" else [2, 5, 7, 8, 15]
     cases = [
         Case((3, 1, height, width, 1), size, type_, order=order)
         for size in sizes
