@@ -58,6 +58,8 @@ def build(
     """
     if not timeout > 0:
         raise UsageError(f"timeout must be above 0, got {timeout}")
+    if backend is not None and backend not in LIBRARIES:
+        raise UsageError(f"'{backend}' builds no engines: choose from {', '.join(LIBRARIES)}")
     libraries = [_existing(library) for library in plugins]
     loaded = load(model)
     infer(loaded)
@@ -111,14 +113,11 @@ def _existing(library: str | os.PathLike[str]) -> Path:
 
 
 def _library(name: str | None) -> Library:
-    """The library to build with.
+    """The library of that name, or the first that can build on this machine.
 
     Raises:
-        UsageError: it has no such name.
-        BackendFailure: it, or every one, cannot build on this machine.
+        BackendFailure: there is none.
     """
-    if name is not None and name not in LIBRARIES:
-        raise UsageError(f"'{name}' builds no engines: choose from {', '.join(LIBRARIES)}")
     candidates = [LIBRARIES[name]] if name is not None else list(LIBRARIES.values())
     reasons = {}
     for library in candidates:

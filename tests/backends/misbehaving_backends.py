@@ -116,3 +116,15 @@ def answers_garbage(model):
                 continue
 
     return _when_run(scribble)
+
+
+def rtx_with_plugins(model, plugins):
+    """Parses with plugins in TensorRT-RTX's registry, at which its parser ends the process."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from normdeploy.backends.tensorrt.libraries import LIBRARIES
+    from normdeploy.backends.tensorrt.model import ParsedModel
+
+    rtx = replace(LIBRARIES["tensorrt-rtx"], takes_plugins=True)
+    return ParsedModel(rtx, rtx.load(), model, [Path(plugin) for plugin in plugins])

@@ -1,0 +1,185 @@
+"""Engines of TensorRT-RTX, which builds them on a machine without a GPU; read by what the builder says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+import normdeploy as nd
+from normdeploy.backends.base import BackendFailure
+from normdeploy.backends.catalog import find
+from normdeploy.engine import build
+from normdeploy.engine.shapes import Range
+from normdeploy.errors import InputError, ModelError, UsageError
+from tests.engine.networks import export
+from tests.small_models import conv_lrn, model
+
+if find("tensorrt-rtx").missing(without_gpu=True):
+    pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)
+
+RTX = "tensorrt-rtx"
+
+
+def saved(graph: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> Path:
+    onnx.save(graph, folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "native", "function"),
+    [
+        ("alexnet", (3, 227, 227), 2, 0),
+        ("zfnet", (3, 224, 224), 2, 0),
+        ("cifar10_full", (3, 32, 32), 0, 2),
+        ("digits", (1, 8, 8), 1, 1),
+    ],
+)
+def test_the_networks_of_this_repository(name, shape, native, function, tmp_path):
+    """Dynamic and static: every LRN across channels is a native layer, those within one the function."""
+    fixed, open_batch = export(name, tmp_path)
+    (declared,) = onnx.load(fixed).graph.input
+    shapes = {declared.name: Range((1, *shape), (2, *shape), (4, *shape))}
+    dynamic = build(open_batch, tmp_path / "dynamic.engine", backend=RTX, shapes=shapes)
+    static = build(fixed, tmp_path / "static.engine", backend=RTX)
+    assert dynamic.inputs[0]["shape"] == [None, *shape]
+    assert [dynamic.inputs[0][bound][0] for bound in ("min", "opt", "max")] == [1, 2, 4]
+    assert static.inputs[0]["shape"] == [1, *shape]
+    for record in (dynamic, static):
+        assert len(record.normalizations.native) == native
+        assert list(record.normalizations.function.values()) == ["IntraChannelLRN"] * function
+        assert not record.normalizations.plugin
+        assert record.layer_types.get("LRN", 0) == native
+        assert set(record.datatypes) <= {"FLOAT", "INT64"}, "INT64 for shapes"
+        assert record.layers, "the builder lists the engine's layers"
+        assert {datatype for layer in record.layers for datatype in layer["datatypes"]} == {"Float"}
+
+
+def test_half_precision_comes_from_the_model(tmp_path):
+    path = saved(conv_lrn(dtype=np.float16), tmp_path)
+    record = build(path, tmp_path / "half.engine", backend=RTX, shapes={"x": (2, 3, 6, 6)})
+    assert record.normalizations.native == ["lrn"]
+    assert record.datatypes == {"HALF": 2}
+    assert record.inputs[0]["dtype"] == record.outputs[0]["dtype"] == "HALF"
+
+
+@pytest.mark.parametrize("parameters", [{"size": 4}, {"size": 17}, {"bias": 0.0}, {"beta": 0.005}])
+def test_an_lrn_beyond_the_limits_is_refused_by_its_name_and_built_after_lowering(parameters, tmp_path):
+    path = saved(conv_lrn(**parameters), tmp_path)
+    output = tmp_path / "lrn.engine"
+    with pytest.raises(BackendFailure, match=r"refuses node 'lrn' \(LRN\).*optimize --target tensorrt"):
+        build(path, output, backend=RTX, shapes={"x": (1, 3, 6, 6)})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
+    lowered = nd.optimize(path, target="tensorrt").model
+    record = build(lowered, output, backend=RTX, shapes={"x": (1, 3, 6, 6)})
+    assert record.normalizations.native == []
+    assert set(record.datatypes) <= {"FLOAT", "INT64"}
+
+
+def test_the_record_says_what_the_engine_is_made_of(tmp_path):
+    path = saved(conv_lrn(), tmp_path)
+    output = tmp_path / "lrn.engine"
+    record = build(path, output, backend=RTX, shapes={"x": (1, 3, 6, 6)})
+    written = json.loads((tmp_path / "lrn.engine.json").read_text())
+    assert written == json.loads(json.dumps(record.to_json()))
+    assert written["engine_sha256"] == hashlib.sha256(output.read_bytes()).hexdigest()
+    assert written["model_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert list(written["versions"]) == [RTX]
+    assert written["tf32"] is False
+    assert written["plugins"] == written["plugin_libraries"] == []
+    assert [layer["name"] for layer in written["network"]] == ["conv", "lrn"]
+    assert written["normalizations"]["native"] == ["lrn"]
+
+
+def test_the_models_hash_covers_its_external_data(tmp_path):
+    hashes = []
+    for seed in range(2):
+        graph = conv_lrn()
+        weights = np.full((8, 3, 3, 3), seed, np.float32)
+        graph.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "w"))
+        path = tmp_path / "external.onnx"
+        onnx.save(graph, path, save_as_external_data=True, location="external.data", size_threshold=0)
+        record = build(path, tmp_path / "e.engine", backend=RTX, shapes={"x": (1, 3, 6, 6)})
+        both = path.read_bytes() + (tmp_path / "external.data").read_bytes()
+        assert record.model_sha256 == hashlib.sha256(both).hexdigest()
+        hashes.append(record.model_sha256)
+        (tmp_path / "external.data").unlink()
+    assert hashes[0] != hashes[1]
+
+
+def test_what_cannot_be_used_is_noted(tmp_path):
+    library = tmp_path / "library.so"
+    library.write_bytes(b"never loaded")
+    record = build(
+        saved(conv_lrn(), tmp_path),
+        tmp_path / "lrn.engine",
+        backend=RTX,
+        shapes={"x": (1, 3, 6, 6)},
+        plugins=[library],
+        timing_cache=tmp_path / "timing.cache",
+    )
+    assert record.plugin_libraries == []
+    assert record.timing_cache is None
+    assert [note.partition(":")[0] for note in record.notes] == [
+        "tensorrt-rtx takes no plugins",
+        "tensorrt-rtx has no timing cache",
+    ]
+    assert not (tmp_path / "timing.cache").exists()
+
+
+def test_a_node_that_the_parser_does_not_know(tmp_path):
+    scalar = {"y": (onnx.TensorProto.FLOAT, [])}
+    graph = model(
+        [helper.make_node("Det", ["x"], ["y"], name="the node")],
+        {"x": (onnx.TensorProto.FLOAT, [3, 3])},
+        scalar,
+    )
+    with pytest.raises(BackendFailure, match=r"tensorrt-rtx: the parser refuses node 'the node' \(Det\)"):
+        build(graph, tmp_path / "det.engine", backend=RTX)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("shapes", "error", "message"),
+    [
+        ({}, UsageError, r"give its shape, such as --shape x:1x3x6x6"),
+        ({"x": (1, 4, 6, 6)}, InputError, "does not fit"),
+        ({"z": (1, 3, 6, 6)}, UsageError, "the model's inputs are 'x'"),
+        ({"x": Range((1, 3, 6, 6), (1, 3, 6, 6), (2, 3, 6, 7))}, InputError, "does not fit"),
+    ],
+)
+def test_shapes_that_the_model_does_not_take(shapes, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        build(conv_lrn(), tmp_path / "e.engine", backend=RTX, shapes=shapes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bounds", [((2,), (1,), (3,)), ((1,), (3,), (2,)), ((1,), (1, 2), (3,))])
+def test_a_range_ascends(bounds):
+    with pytest.raises(UsageError, match="do not ascend"):
+        Range(*bounds)
+
+
+def test_arguments(tmp_path):
+    with pytest.raises(UsageError, match="'onnxruntime' builds no engines"):
+        build(conv_lrn(), tmp_path / "e.engine", backend="onnxruntime")
+    with pytest.raises(UsageError, match="timeout must be above 0"):
+        build(conv_lrn(), tmp_path / "e.engine", timeout=0)
+    with pytest.raises(UsageError, match="there is no such plugin library"):
+        build(conv_lrn(), tmp_path / "e.engine", plugins=[tmp_path / "none.so"])
+    with pytest.raises(ModelError):
+        build(tmp_path / "none.onnx", tmp_path / "e.engine")
+    with pytest.raises(UsageError, match="cannot be written"):
+        build(conv_lrn(), tmp_path / "none" / "e.engine", backend=RTX, shapes={"x": (1, 3, 6, 6)})
+
+
+def test_a_build_that_takes_too_long_leaves_nothing(tmp_path):
+    with pytest.raises(BackendFailure, match=r"longer than the time limit of 0\.01 s") as caught:
+        build(conv_lrn(), tmp_path / "e.engine", backend=RTX, shapes={"x": (1, 3, 6, 6)}, timeout=0.01)
+    assert caught.value.status == "timeout"
+    assert list(tmp_path.iterdir()) == []
