@@ -52,7 +52,8 @@ class Optimized:
         Raises:
             ModelError: it is too large for that; `save` takes any size.
         """
-        return to_proto(self.graph)
+        with _garbage_collection_paused():
+            return to_proto(self.graph)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model whole or not at all; tensors go into a file beside it if they were in one before,

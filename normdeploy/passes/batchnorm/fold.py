@@ -61,6 +61,7 @@ class _Folder:
         self._scope = scope
         self._constants = constants
         self._records = records
+        self._steps: dict[ir.Node, tuple[tuple[ir.Value | None, ...], Step | None]] = {}
 
     def run(self) -> bool:
         """Fold until nothing changes: what one fold removes can make room for another."""
@@ -76,7 +77,11 @@ class _Folder:
         """The affine maps of the graph; those of which each one alone reads the one before, together."""
         chains: dict[ir.Node, list[Step]] = {}
         for node in self._scope.graph:
-            step = self._step(node)
+            inputs = tuple(node.inputs)
+            known, step = self._steps.get(node, (None, None))
+            if known != inputs:
+                step = self._step(node)
+                self._steps[node] = inputs, step
             if step is None:
                 continue
             producer = step.source.producer()
