@@ -11,34 +11,50 @@ from rich.markup import escape
 from rich.table import Table
 
 from normdeploy.backends.resources import limit_memory
-from normdeploy.cli.output import STDOUT, console, write_json
+from normdeploy.cli.output import STDOUT, console, progress_bar, show_warnings, write_json
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import load
 from normdeploy.graph.normalizations import Normalization, normalizations
 from normdeploy.limits import RUNTIMES
 from normdeploy.reference.memory import physical_memory
+from normdeploy.validation.overflow import findings_on_data, static_findings
 
 SCHEMA = 1
 
 
 @click.command(name="inspect")
 @click.argument("model", metavar="MODEL.onnx")
+@click.option(
+    "--data",
+    metavar="INPUTS.npz",
+    help="Warn of half precision by these inputs; by default from the weights alone.",
+)
 @click.option("--json", "json_path", metavar="FILE", help="Write the list as JSON; - for standard output.")
-def command(model: str, json_path: str | None) -> None:
+def command(model: str, data: str | None, json_path: str | None) -> None:
     """List every normalization layer of MODEL.onnx, in subgraphs and functions too.
 
     Kind, parameters in ONNX's terms and the AlexNet paper's, how many numbers training changes, and which
-    runtimes have an operator of their own for it.
+    runtimes have an operator of their own for it. Warns of layers that half precision would spoil.
     """
     limit_memory(physical_memory())
     graph = load(model)
     infer(graph)
     found = normalizations(graph)
+    half_precision = static_findings(graph)
+    if data is not None:
+        with progress_bar("inspecting") as progress:
+            half_precision = findings_on_data(graph, data, progress)
     if json_path is not None:
-        layers = [layer.to_json() for layer in found]
-        write_json(json_path, {"schema": SCHEMA, "model": model, "normalizations": layers})
+        document = {
+            "schema": SCHEMA,
+            "model": model,
+            "normalizations": [layer.to_json() for layer in found],
+            "half_precision": [finding.to_json() for finding in half_precision],
+        }
+        write_json(json_path, document)
     if json_path != STDOUT:
         _show(model, found)
+        show_warnings(console(), half_precision)
 
 
 def _show(model: str, found: Sequence[Normalization]) -> None:

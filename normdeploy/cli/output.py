@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from normdeploy.files import write_text
+
+if TYPE_CHECKING:
+    from normdeploy.validation.overflow import HalfPrecision
 
 STDOUT = "-"
 _WIDTH_IN_A_PIPE = 160
@@ -36,6 +39,13 @@ def write_json(path: str, document: Mapping[str, Any]) -> None:
         click.echo(text, nl=False)
     else:
         write_text(path, text)
+
+
+def show_warnings(out: Console, findings: Iterable[HalfPrecision]) -> None:
+    """A line for each layer that half precision would spoil."""
+    for finding in findings:
+        if finding.problem:
+            out.print(f"warning: {finding}", markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager

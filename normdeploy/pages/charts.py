@@ -66,7 +66,7 @@ def histogram(
     """
     figure, axes = _axes(x, y)
     axes.stairs(counts, edges, fill=True, color=_COLOURS["accent"], alpha=0.85)
-    _scale(axes, log_x, log_y)
+    _scale(axes, log_x, log_y and bool(np.any(counts)))
     _mark(axes, marks or {})
     return _svg(figure)
 

@@ -31,8 +31,8 @@ p { margin: .5rem 0; max-width: 46rem; }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 .scroll { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
-caption { text-align: left; padding: .6rem .75rem 0; }
-th, td { padding: .45rem .75rem; text-align: left; vertical-align: top; }
+caption { text-align: left; padding: .6rem .65rem 0; }
+th, td { padding: .45rem .65rem; text-align: left; vertical-align: top; }
 th { font-weight: 600; color: var(--faint); white-space: nowrap; background: var(--card); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,8 +16,11 @@ from normdeploy.graph.custom import INTRA_CHANNEL_LRN
 from normdeploy.graph.normalizations import is_normalization
 from normdeploy.graph.scopes import node_name
 from normdeploy.lrn import LRN
+from normdeploy.reference import Evaluator
 from normdeploy.validation import half
+from normdeploy.validation.declared import declared_inputs
 from normdeploy.validation.half import LARGEST, Extent
+from normdeploy.validation.samples import Data, open_samples
 
 Array = NDArray[Any]
 Problem = Literal["overflow", "underflow"]
@@ -127,6 +130,25 @@ def static_findings(model: ir.Model) -> list[HalfPrecision]:
         if extent is not None:
             found.append(_finding(node, extent))
     return found
+
+
+def findings_on_data(
+    model: ir.Model, data: Data, progress: Callable[[int, int], None] | None = None
+) -> list[HalfPrecision]:
+    """What the reference meets on inputs from an .npz file, or on arrays by name.
+
+    Raises:
+        InputError: arrays that do not fit the model.
+    """
+    watch, evaluator, done = OverflowWatch(model), Evaluator(model), 0
+    with open_samples(declared_inputs(model), data, None, 0) as samples:
+        for batch in samples.batches:
+            watch.start(batch.inputs)
+            evaluator.run(batch.inputs, on_node=watch.on_node)
+            done += batch.samples
+            if progress is not None:
+                progress(done, samples.count)
+    return watch.findings()
 
 
 def _is_watched(node: ir.Node) -> bool:

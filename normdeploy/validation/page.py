@@ -66,17 +66,16 @@ def divergence_line(backend: BackendReport) -> str:
 
 def _add_backends(page: Page, report: Report) -> None:
     page.add_heading("Backends")
-    headings = ["backend", "status", "why"]
-    rows: list[list[str | Cell]] = [
-        [backend.name, Cell(backend.status, _TONES[backend.status]), _why(backend)]
-        for backend in report.backends
-    ]
+    headings = ["backend", "status", "accuracy", "flips", "why"]
+    rows: list[list[str | Cell]] = []
     if report.reference_accuracy is not None:
-        headings += ["accuracy", "flips"]
-        for backend, row in zip(report.backends, rows, strict=True):
-            known = backend.accuracy is not None
-            row += [f"{backend.accuracy:.2%}", str(backend.flips)] if known else ["–", "–"]
-        rows.insert(0, ["reference", "", "NumPy in float64", f"{report.reference_accuracy:.2%}", "–"])
+        rows.append(["reference", "", f"{report.reference_accuracy:.2%}", "–", "NumPy in float64"])
+    for backend in report.backends:
+        known = backend.accuracy is not None
+        counted = [f"{backend.accuracy:.2%}", str(backend.flips)] if known else ["–", "–"]
+        rows.append([backend.name, Cell(backend.status, _TONES[backend.status]), *counted, _why(backend)])
+    if report.reference_accuracy is None:
+        headings, rows = [*headings[:2], headings[-1]], [[*row[:2], row[-1]] for row in rows]
     page.add_table(headings, rows)
 
 
@@ -115,11 +114,10 @@ def _histogram(distribution: Distribution) -> Svg:
     filled = np.flatnonzero(distribution.counts)
     first, last = (int(filled[0]), int(filled[-1])) if filled.size else (120, 120)
     first, last = max(first - 2, 0), min(last + 2, len(distribution.counts) - 1)
-    share = distribution.exact / distribution.elements
     return charts.histogram(
         EDGES[first : last + 2],
         distribution.counts[first : last + 1],
-        x=f"absolute error ({share:.0%} of {distribution.elements:,} elements have none)",
+        x=f"absolute error; {distribution.exact:,} of {distribution.elements:,} elements are exact",
         y="elements",
         log_x=True,
         log_y=True,

@@ -1,0 +1,92 @@
+"""`check --localize`, `check --html` and the warnings about half precision."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from normdeploy.pages import charts
+from tests.small_models import conv_lrn
+
+
+@pytest.fixture
+def bright(tmp_path):
+    """Inputs as large as pixels."""
+    path = tmp_path / "bright.npz"
+    np.savez(path, x=np.full((2, 3, 6, 6), 255, np.float32))
+    return path
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    path = tmp_path / "wrong.onnx"
+    onnx.save(conv_lrn(alpha=5e-2), path)
+    return path
+
+
+def test_the_first_wrong_node_is_named(run, good, wrong, tmp_path):
+    target = tmp_path / "report.json"
+    outcome = run(
+        "check", wrong, "--reference", good, "--localize", "--backend", "onnxruntime", "--json", target
+    )
+    assert outcome.code == 1
+    assert "onnxruntime first wrong node: lrn (LRN, output y)" in outcome.out
+    first = json.loads(target.read_text())["backends"][0]["first_divergence"]
+    assert (first["node"], first["op_type"], first["output"]) == ("lrn", "LRN", "y")
+
+
+def test_nothing_is_searched_without_being_asked(run, good, wrong):
+    outcome = run("check", wrong, "--reference", good, "--backend", "onnxruntime", "--json", "-")
+    assert json.loads(outcome.out)["backends"][0]["first_divergence"] is None
+
+
+def test_a_right_model_has_no_wrong_node(run, good):
+    outcome = run("check", good, "--localize", "--backend", "onnxruntime")
+    assert outcome.code == 0
+    assert "wrong node" not in outcome.out
+
+
+def test_the_page_is_written_whole(run, good, tmp_path):
+    pytest.importorskip("matplotlib", reason="charts need matplotlib: pip install 'normdeploy[report]'")
+    target = tmp_path / "report.html"
+    assert run("check", good, "--html", target, "--backend", "onnxruntime").code == 0
+    text = target.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.endswith("</html>\n")
+    run("check", good, "--html", tmp_path / "no" / "folder.html").assert_refused("cannot be written")
+
+
+def test_a_page_without_matplotlib_is_refused_before_any_work(run, good, monkeypatch):
+    monkeypatch.setattr(charts.importlib.util, "find_spec", lambda name: None)
+    run("check", good, "--html", "x.html").assert_refused("pip install 'normdeploy[report]'")
+
+
+def test_check_warns_of_half_precision_on_the_given_data(run, good, bright, tmp_path):
+    target = tmp_path / "report.json"
+    outcome = run("check", good, "--data", bright, "--backend", "onnxruntime", "--json", target)
+    assert outcome.code == 0
+    assert "warning: lrn (LRN) in float16: the sum of squares in a window reaches" in outcome.out
+    (finding,) = json.loads(target.read_text())["half_precision"]
+    assert finding["problem"] == "overflow"
+    assert finding["max_abs"] > 255
+    assert 0 < finding["overflow"] <= finding["elements"]
+
+
+def test_random_inputs_warn_of_nothing(run, good):
+    assert "warning" not in run("check", good, "--backend", "onnxruntime").out
+
+
+def test_inspect_warns_on_data(run, good, bright):
+    assert "warning" not in run("inspect", good).out
+    outcome = run("inspect", good, "--data", bright)
+    assert outcome.code == 0
+    assert "warning: lrn (LRN) in float16" in outcome.out
+    document = json.loads(run("inspect", good, "--data", bright, "--json", "-").out)
+    assert document["half_precision"][0]["node"] == "lrn"
+
+
+def test_inspect_refuses_data_that_does_not_fit(run, good, tmp_path):
+    path = tmp_path / "other.npz"
+    np.savez(path, z=np.zeros(3, np.float32))
+    run("inspect", good, "--data", path).assert_refused("'z' is no input of the model")

@@ -1,0 +1,80 @@
+"""The page that `check --html` writes, of right and of wrong models."""
+
+import numpy as np
+import onnx
+import pytest
+
+from normdeploy.backends import catalog
+from normdeploy.validation import check
+from normdeploy.validation.page import html
+from tests.browser import measure, needs_browser
+from tests.pages.test_pages import parsed
+from tests.validation.test_localize import network
+
+pytest.importorskip("matplotlib", reason="charts need matplotlib: pip install 'normdeploy[report]'")
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def hostile(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network with names that a page must not believe."""
+    proto.graph.node[2].name = HOSTILE
+    proto.graph.node[-1].output[0] = HOSTILE
+    proto.graph.output[0].name = HOSTILE
+    return proto
+
+
+@pytest.fixture(scope="module")
+def wrong_page() -> str:
+    original, deployed = hostile(network()), hostile(network(alpha=5e-2))
+    data = {"x": np.random.default_rng(0).uniform(0, 255, (4, 3, 6, 6)).astype(np.float32)}
+    report = check(deployed, reference=original, backends=["onnxruntime"], data=data, localize=True)
+    assert report.verdict == "mismatch"
+    return html(report)
+
+
+def test_a_wrong_model(wrong_page):
+    found = parsed(wrong_page)
+    assert found.elements.count("svg") == 3
+    assert HOSTILE not in wrong_page
+    for part in ("mismatch", "first wrong node", "In half precision", "outputs become 0", "Environment"):
+        assert part in wrong_page
+    assert "http" not in wrong_page
+
+
+def test_a_right_model():
+    page = html(check(network(), backends=["onnxruntime"]))
+    assert parsed(page).elements.count("svg") == 2
+    assert 'badge good">pass' in page
+    assert "In half precision" not in page
+    assert "all 2,304 elements" not in page  # 8 samples of 288 are sampled
+
+
+def test_a_backend_that_is_not_there_and_labels():
+    data = {"x": np.zeros((3, 3, 6, 6), np.float32), "labels": np.array([0, 1, 2])}
+    page = html(check(network(), backends=["onnxruntime", "tensorrt"], data=data))
+    parsed(page)
+    assert "unavailable" in page
+    assert "accuracy" in page
+
+
+def test_per_node_errors_of_a_spoiled_backend(monkeypatch):
+    backend = catalog.Backend("spoiled", "spoiled_backends:wrong_third_convolution")
+    monkeypatch.setitem(catalog.BACKENDS, "spoiled", backend)
+    report = check(network(), backends=["spoiled"], localize=True)
+    first = report.to_json()["backends"][0]["first_divergence"]
+    assert first == {"node": "conv3", "op_type": "Conv", "output": "c3", "how": "alone"}
+    page = html(report)
+    assert "Each node on the reference" in page
+    assert "red: conv3" in page
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_in_a_browser(wrong_page, tmp_path, dark):
+    found = measure(wrong_page, tmp_path, width=390, dark=dark)
+    assert found["width"] == found["scrollWidth"] == 390
+    assert HOSTILE in found["text"]
+    assert found["scripts"] == 0
+    assert len(found["figures"]) == 3
+    assert all(width > 300 for width, _ in found["figures"])
