@@ -56,9 +56,7 @@ class Backend:
         """The same with plugin libraries loaded, if it can use them."""
         if not libraries or not self.takes_plugins:
             return self
-        return replace(
-            self, options={**self.options, "plugins": [str(library.resolve()) for library in libraries]}
-        )
+        return replace(self, options={**self.options, "plugins": [str(library) for library in libraries]})
 
     def start(self, model: Path, timeout: float, memory_limit: float) -> WorkerSession:
         """Start its process, which begins to load the model.

@@ -52,6 +52,13 @@ _COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "re
 @click.option("--rtol", type=float, help="Allow rtol * |reference| + atol; by default judged by type.")
 @click.option("--atol", type=float, help="See --rtol.")
 @click.option(
+    "--plugin",
+    "plugins",
+    metavar="LIB.so",
+    multiple=True,
+    help="A plugin library for backends that can use it (tensorrt), instead of the model's functions.",
+)
+@click.option(
     "--timeout",
     type=float,
     metavar="SECONDS",
@@ -74,6 +81,7 @@ def command(
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     rtol: float | None,
     atol: float | None,
+    plugins: tuple[str, ...],
     timeout: float,
     localize: bool,
     json_path: str | None,
@@ -99,6 +107,7 @@ def command(
             rtol=rtol,
             atol=atol,
             localize=localize,
+            plugins=plugins,
             timeout=timeout,
             progress=progress,
         )

@@ -14,6 +14,7 @@ from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.process import WorkerSession
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
+from normdeploy.backends.tensorrt.plugins import plugin_libraries
 from normdeploy.engine.record import EngineRecord, model_sha256, sha256
 from normdeploy.engine.shapes import Range, profile_shapes
 from normdeploy.errors import UsageError
@@ -60,7 +61,7 @@ def build(
         raise UsageError(f"timeout must be above 0, got {timeout}")
     if backend is not None and backend not in LIBRARIES:
         raise UsageError(f"'{backend}' builds no engines: choose from {', '.join(LIBRARIES)}")
-    libraries = [_existing(library) for library in plugins]
+    libraries = plugin_libraries(plugins)
     loaded = load(model)
     infer(loaded)
     ranges = profile_shapes(declared_inputs(loaded), shapes or {})
@@ -103,13 +104,6 @@ def build(
         )
         part.with_name(f"{part.name}.json").write_text(json.dumps(record.to_json(), indent=2) + "\n")
     return record
-
-
-def _existing(library: str | os.PathLike[str]) -> Path:
-    path = Path(library).resolve()
-    if not path.is_file():
-        raise UsageError(f"{library}: there is no such plugin library: run  normdeploy plugin build")
-    return path
 
 
 def _library(name: str | None) -> Library:

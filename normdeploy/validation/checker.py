@@ -18,6 +18,7 @@ import onnx_ir as ir
 
 import normdeploy
 from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.backends.tensorrt.plugins import plugin_libraries
 from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import ModelSource, load, save
@@ -51,6 +52,7 @@ def check(
     rtol: float | None = None,
     atol: float | None = None,
     localize: bool = False,
+    plugins: Sequence[str | os.PathLike[str]] = (),
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress | None = None,
 ) -> Report:
@@ -67,6 +69,7 @@ def check(
         shapes: of inputs whose shape the model leaves open.
         rtol, atol: allow rtol · |reference| + atol; by default rounding is measured.
         localize: whether to search the first wrong node of each backend whose numbers are wrong.
+        plugins: plugin libraries, loaded where a backend can use them, instead of the model's functions.
         timeout: seconds that a backend may take to load the model, and for each batch.
         progress: is told about each batch.
 
@@ -75,7 +78,8 @@ def check(
     """
     if not timeout > 0:
         raise UsageError(f"timeout must be above 0, got {timeout}")
-    chosen = [find(name) for name in dict.fromkeys(backends)] if backends else list(BACKENDS.values())
+    libraries = plugin_libraries(plugins)
+    chosen = [find(name).with_plugins(libraries) for name in dict.fromkeys(backends or BACKENDS)]
     deployed = load(model)
     original = deployed if reference is None else load(reference)
     if original is not deployed:

@@ -38,7 +38,7 @@ def export(name: str, folder: Path) -> tuple[Path, Path]:
 
 
 def _save_with_batch(model: onnx.ModelProto, batch: int | str, path: Path) -> None:
-    """The model with another batch axis; a Reshape keeps that axis as it is."""
+    """The model with another batch axis; a Reshape computes that axis."""
     for value in (*model.graph.input, *model.graph.output):
         dim = value.type.tensor_type.shape.dim[0]
         dim.Clear()
@@ -48,7 +48,7 @@ def _save_with_batch(model: onnx.ModelProto, batch: int | str, path: Path) -> No
     for tensor in model.graph.initializer:
         if tensor.name in targets:
             (_, *others) = numpy_helper.to_array(tensor)
-            tensor.CopyFrom(numpy_helper.from_array(np.array([0, *others]), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(np.array([-1, *others]), tensor.name))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 

@@ -89,7 +89,7 @@ def deserialize(trt: Any, plan: Any, messages: Messages, plugins: Sequence[Path]
     messages.errors.clear()
     runtime = trt.Runtime(messages.logger)
     for library in plugins:
-        runtime.get_plugin_registry().load_library(str(library.resolve()))
+        runtime.get_plugin_registry().load_library(str(library))
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is not None:
         return engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import onnx
 from onnx import helper
 
 from normdeploy.backends.tensorrt.messages import Messages
-from normdeploy.errors import BackendUnavailable
+from normdeploy.errors import BackendUnavailable, UsageError
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,18 @@ class Operator:
     namespace: str
 
 
+def plugin_libraries(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The files that a user names.
+
+    Raises:
+        UsageError: one is not there.
+    """
+    for path in paths:
+        if not Path(path).is_file():
+            raise UsageError(f"{path}: there is no such plugin library: run  normdeploy plugin build")
+    return [Path(path).resolve() for path in paths]
+
+
 def load_plugins(registry: Any, libraries: Sequence[Path], messages: Messages) -> list[Operator]:
     """Load the libraries into a registry, and say what they brought.
 
@@ -31,7 +44,7 @@ def load_plugins(registry: Any, libraries: Sequence[Path], messages: Messages) -
     """
     before = set(_operators(registry))
     for library in libraries:
-        if registry.load_library(str(library.resolve())) is None:
+        if registry.load_library(str(library)) is None:
             raise BackendUnavailable(f"the plugin library {library} does not load: {messages.reason}")
     return [operator for operator in _operators(registry) if operator not in before]
 
