@@ -47,9 +47,12 @@ class LowerLRN(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         editor, modified = Editor(model.graph), False
         for graph in [model.graph, *model.graph.subgraphs()]:
+            others = dict(graph.initializers)
             for node in list(graph):
                 if (node.domain, node.op_type) in _OPERATORS:
                     modified |= self._lower(node, editor.inside(graph), model)
+            if len(graph.initializers) > len(others):
+                _move_behind(graph, others)
         custom.match_function(model)
         return ir.passes.PassResult(model, modified)
 
@@ -78,6 +81,13 @@ class LowerLRN(ir.passes.InPlacePass):
                     records[index] = dataclasses.replace(record, status="lowered", reason=reason)
                 return
         records.append(LRNRecord((name,), "lowered" if status == "lowered" else "kept", reason))
+
+
+def _move_behind(graph: ir.Graph, initializers: dict[str, ir.Value]) -> None:
+    """List these initializers last, so that the order is the same when an LRN is lowered again."""
+    for name in initializers:
+        del graph.initializers[name]
+    graph.initializers.update(initializers)
 
 
 _PURPOSE = {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 import normdeploy as nd
+from models.light import light_model
 from normdeploy import LRN
 from normdeploy.passes import Optimized, Target, optimize
 
@@ -218,3 +219,8 @@ def test_the_body_comes_and_goes_with_the_operator() -> None:
     lowered = optimize(portable, target="ort-cpu").model
     assert not lowered.functions
     assert [opset.domain for opset in lowered.opset_import] == [""]
+
+
+def test_a_network_lowered_twice_is_the_same() -> None:
+    lowered = optimize(light_model("inception_v1"), target="ort-cpu", verify=False).model
+    assert optimize(lowered, target="ort-cpu", verify=False).model == lowered

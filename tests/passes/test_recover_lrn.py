@@ -5,9 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import helper
 
 import normdeploy as nd
+from normdeploy.limits import refusals
 from normdeploy.passes import LRNRecord, Optimized, optimize
 from tests.passes.lrn_graphs import (
     ACROSS,
@@ -20,6 +23,7 @@ from tests.passes.lrn_graphs import (
     UNRELATED,
     WITHIN,
     K,
+    band,
     model,
 )
 
@@ -203,3 +207,33 @@ def test_a_target_that_takes_more() -> None:
         LRNRecord(("s", "u", "a", "v", "m", "b", "d", "y"), "lowered", result.report.lrn[0].reason)
     ]
     assert operators(result) == ["Mul", "Conv", "Sqrt", "Sqrt", "Mul", "Div"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.integers(1, 18),
+    mirrored=st.booleans(),
+    alpha=st.floats(0.0625, 4, width=32),
+    beta=st.sampled_from([0.5, 0.75, 1.0, 0.25]),
+    k=st.sampled_from([0.0, 0.5, 2.0]),
+    channels=st.integers(2, 12),
+    conv=st.booleans(),
+)
+def test_recovered_if_and_only_if_allowed(
+    size: int, mirrored: bool, alpha: float, beta: float, k: float, channels: int, conv: bool
+) -> None:
+    spec = nd.LRN(size, alpha, beta, k, "across", "torch" if mirrored else "onnx")
+    before, after = spec.window
+    shape = (1, channels, 3, 4)
+    constants: dict[str, object] = {"alpha": alpha, "beta": beta, "k": k, "one": [1]}
+    if conv:
+        weight = band(channels, before, after) / size
+        window, constants["w"] = "v = Conv(s, w)", weight.reshape(channels, channels, 1, 1)
+    else:
+        attributes = f"kernel_shape=[{size},1,1], pads=[{before},0,0,{after},0,0], count_include_pad=1"
+        window = f"u = Unsqueeze(s, one)  a = AveragePool <{attributes}> (u)  v = Squeeze(a, one)"
+    body = f"s = Mul(x, x)  {window}  m = Mul(v, alpha)  b = Add(m, k)  d = Pow(b, beta)  y = Div(x, d)"
+    result = run(model(body, constants, shape), np.random.default_rng(size).normal(size=shape))
+    if not conv or size < channels:  # a band that reaches all channels is that of several sizes
+        assert ("LRN" in operators(result)) == (not refusals(spec, 4, "float32"))
+    assert len(result.report.lrn) == 1

@@ -97,7 +97,20 @@ def _div(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
     return _times(as_power(context.input(node, 0)), as_power(context.input(node, 1)), -1)
 
 
+def _length_plus(context: Interpreter, node: ir.Node) -> Dims | None:
+    """A known length of an axis and a constant, as exporters compute the ends of slices."""
+    for index in range(len(node.inputs)):
+        dims = context.input(node, index)
+        constant = context.constants.scalar(node.inputs[1 - index]) if len(node.inputs) == 2 else None
+        if isinstance(dims, Dims) and constant is not None and len(dims.values) == 1:
+            (dim,) = dims.values
+            return Dims((dim + int(constant),)) if isinstance(dim, int) else None
+    return None
+
+
 def _add(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
+    if length := _length_plus(context, node):
+        return length
     total: Field | None = None
     constant = 0.0
     fields = [item for index in range(len(node.inputs)) if (item := context.field(node, index))]

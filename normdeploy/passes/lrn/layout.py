@@ -29,12 +29,19 @@ def _reshape(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
     meaning = context.input(node, 0)
     if isinstance(meaning, Dims) and len(meaning.values) == 1:
         return meaning
-    target = _dims(context, node, 1, "shape")
+    target = _dims(context, node, 1, "shape") or _declared(node)
     if not isinstance(meaning, Field) or target is None:
         return None
     if not node.attributes.get_int("allowzero", 0):
         target = [meaning.shape[index] if dim == 0 else dim for index, dim in enumerate(target)]
     return reshape(meaning, target, context.shape)
+
+
+def _declared(node: ir.Node) -> list[Dim] | None:
+    """The dimensions that the model states for a node's result, if all have a number or a name."""
+    dims = [dim if isinstance(dim, int) else dim.value for dim in node.outputs[0].shape or ()]
+    known = [dim for dim in dims if dim is not None]
+    return known if known and len(known) == len(dims) else None
 
 
 def _dims(context: Interpreter, node: ir.Node, index: int, attribute: str) -> list[Dim] | None:
@@ -43,6 +50,11 @@ def _dims(context: Interpreter, node: ir.Node, index: int, attribute: str) -> li
         return list(meaning.values)
     integers = context.integers(node, index, attribute)
     return None if integers is None else [*integers]
+
+
+def _numbers(context: Interpreter, node: ir.Node, index: int, attribute: str) -> list[int] | None:
+    dims = _dims(context, node, index, attribute)
+    return None if dims is None or any(isinstance(dim, str) for dim in dims) else [int(dim) for dim in dims]
 
 
 def _squeeze(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
@@ -73,7 +85,7 @@ def _unsqueeze(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
 
 def _slice(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
     meaning = context.input(node, 0)
-    starts, ends = context.integers(node, 1, "starts"), context.integers(node, 2, "ends")
+    starts, ends = _numbers(context, node, 1, "starts"), _numbers(context, node, 2, "ends")
     if starts is None or ends is None or meaning is None:
         return None
     axes = context.integers(node, 3, "axes") or list(range(len(starts)))
