@@ -1,8 +1,7 @@
 """Is one profile faster than another? Ratios with intervals, and a verdict that noise alone rarely gives.
 
 A verdict other than "no difference" needs two things: the ratio's interval leaves out 1, and the ratio is
-off by more than `RESOLUTION`, by which two processes that run the same file may differ for as long as they
-live, through where their memory happens to lie.
+off by more than `RESOLUTION`, less than which nobody should act on.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from normdeploy.profiling.statistics import COMPARED, Floats, Interval, percentile_interval
+from normdeploy.profiling.statistics import COMPARED, Floats, Interval, independent_interval
 
 RESOLUTION = 0.02
 
@@ -63,24 +62,31 @@ class Comparison:
         }
 
 
-def compare_rounds(before: Sequence[Floats], now: Sequence[Floats]) -> Comparison:
-    """Compare two series that were taken in turn: whatever slows a round slows both.
+def compare_sessions(before: Sequence[Sequence[Floats]], now: Sequence[Sequence[Floats]]) -> Comparison:
+    """Compare two series that were taken in turn, in several sessions with fresh processes each.
 
-    Each round gives one ratio of medians. Their median is the result; its interval is that of a percentile
-    of a correlated series (see `statistics`), so that a few disturbed rounds move neither.
+    Whatever slows a round slows both, and so each round gives one ratio of medians. The median of a
+    session's ratios is not moved by a few disturbed rounds. Sessions are independent of each other, which
+    rounds are not: memory lies where it lies, and the scheduler favours whom it favours, until a process
+    ends (Kalibera & Jones 2013). The result is the sessions' geometric mean, with Student's interval of their
+    logarithms.
 
     Args:
-        before, now: the latencies of each round, in milliseconds.
+        before, now: session -> round -> latencies in milliseconds.
     """
-    ratios = np.array(
-        [float(np.median(b) / np.median(a)) for a, b in zip(before, now, strict=True)], np.float64
+    logarithms = np.array(
+        [
+            np.median([np.log(np.median(b) / np.median(a)) for a, b in zip(one, other, strict=True)])
+            for one, other in zip(before, now, strict=True)
+        ]
     )
+    low, high = independent_interval(logarithms, COMPARED)
     return Comparison(
         "p50",
-        float(np.median(np.concatenate(before))),
-        float(np.median(np.concatenate(now))),
-        float(np.median(ratios)),
-        _positive(percentile_interval(ratios, 50, COMPARED)),
+        float(np.median(np.concatenate([latencies for session in before for latencies in session]))),
+        float(np.median(np.concatenate([latencies for session in now for latencies in session]))),
+        math.exp(float(logarithms.mean())),
+        (math.exp(low), _exp(high)),
     )
 
 
@@ -112,7 +118,3 @@ def _log(high: float, low: float) -> float:
 
 def _exp(exponent: float) -> float:
     return math.exp(exponent) if exponent < 700 else math.inf
-
-
-def _positive(interval: Interval) -> Interval:
-    return max(interval[0], 0.0), interval[1]

@@ -17,12 +17,12 @@ from normdeploy.errors import MissingDependencyError, UsageError
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import ModelSource, load
 from normdeploy.profiling.baseline import read_baseline
-from normdeploy.profiling.comparison import compare_rounds
+from normdeploy.profiling.comparison import compare_sessions
 from normdeploy.profiling.environment import environment
 from normdeploy.profiling.inputs import Feed, make_feed, with_batch
 from normdeploy.profiling.layers import attribute
 from normdeploy.profiling.report import BackendProfile, Change, Profile
-from normdeploy.profiling.schedule import number_of_rounds, orders, warm_up
+from normdeploy.profiling.schedule import SESSIONS, number_of_rounds, orders, warm_up
 from normdeploy.profiling.stability import disturbance
 from normdeploy.profiling.statistics import summarize
 from normdeploy.profiling.subject import Subject
@@ -57,7 +57,8 @@ def profile(
 
     Args:
         model: what to time.
-        against: another model, timed in turn with it; their ratio is in the result's `changes`.
+        against: another model, timed in turn with it, in several sessions with fresh processes; their ratio
+            is in the result's `changes`.
         backends: names; by default all that work on this machine.
         shapes: of inputs whose shape the model leaves open.
         batches: batch sizes to compare; the model must leave its batch open.
@@ -92,7 +93,7 @@ def profile(
             for label, path, by_batch in zip(labels, paths, feeds, strict=True)
             for batch, feed in by_batch.items()
         ]
-        _time(subjects, duration, timeout, seed, progress)
+        _time(subjects, 1 if against is None else SESSIONS, duration, timeout, seed, progress)
         if layers:
             for subject in subjects:
                 subject.look_into_layers(_LAYER_RUNS)
@@ -137,21 +138,29 @@ def _feeds(
 
 
 def _time(
-    subjects: Sequence[Subject], duration: float, timeout: float, seed: int, progress: Progress | None
+    subjects: Sequence[Subject],
+    sessions: int,
+    duration: float,
+    timeout: float,
+    seed: int,
+    progress: Progress | None,
 ) -> None:
-    slowest = 0.0
-    for subject in subjects:
-        subject.open(timeout, physical_memory())
-        if subject.alive:
-            slowest = max(slowest, np.nan_to_num(warm_up(subject, duration)))
-    alive = [subject for subject in subjects if subject.alive]
-    rounds = number_of_rounds(duration, slowest)
-    untimed = _UNTIMED_RUNS if len(alive) > 1 else 0
-    for done, order in enumerate(orders(alive, rounds, np.random.default_rng(seed))):
-        if progress is not None:
-            progress(done, rounds)
-        for subject in order:
-            subject.measure(duration / rounds, untimed)
+    """Warm up and measure every subject, in turn."""
+    rng = np.random.default_rng(seed)
+    for session in range(sessions):
+        slowest = 0.0
+        for subject in subjects:
+            subject.open(timeout, physical_memory())
+            if subject.alive:
+                slowest = max(slowest, np.nan_to_num(warm_up(subject, duration)))
+        alive = [subject for subject in subjects if subject.alive]
+        rounds = number_of_rounds(duration, slowest, sessions)
+        untimed = _UNTIMED_RUNS if len(alive) > 1 else 0
+        for done, order in enumerate(orders(alive, rounds, rng), 1):
+            for subject in order:
+                subject.measure(duration / rounds / sessions, untimed)
+            if progress is not None:
+                progress(session * rounds + done, sessions * rounds)
 
 
 def _describe(
@@ -213,7 +222,12 @@ def _against(subjects: Sequence[Subject], labels: Sequence[str]) -> list[Change]
             name,
             batch,
             labels[1],
-            [compare_rounds(alive[name, batch, labels[1]].measured.latency, subject.measured.latency)],
+            [
+                compare_sessions(
+                    alive[name, batch, labels[1]].measured.latency_by_session(),
+                    subject.measured.latency_by_session(),
+                )
+            ],
         )
         for (name, batch, label), subject in alive.items()
         if label == labels[0] and (name, batch, labels[1]) in alive

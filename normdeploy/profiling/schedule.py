@@ -6,6 +6,9 @@ warm-up, so that other processes' noise, which only slows, doesn't prolong it.
 
 Rounds: in each, every subject runs for the same share of its time. The order is drawn at random, and the
 next round has it reversed (ABBA), so that a steady drift of the machine hits all alike.
+
+Sessions: where models are compared, the rounds are dealt out to `SESSIONS`, each with fresh processes and a
+warm-up of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ CALM_WINDOWS = 3
 GAIN = 0.05
 LEAST_ROUNDS = 20
 MOST_ROUNDS = 100
+SESSIONS = 6
 _RUNS_PER_ROUND = 5
 _LEAST_LIMIT_SECONDS = 1.0
 
@@ -46,14 +50,18 @@ def warm_up(subject: Subject, limit: float) -> float:
         fastest = min(fastest, median)
         if time.monotonic() - began > max(limit, _LEAST_LIMIT_SECONDS):
             break
-    subject.warm_up = WarmUp(runs, time.monotonic() - began, calm >= CALM_WINDOWS)
+    settled = calm >= CALM_WINDOWS
+    subject.warm_up = WarmUp(runs, time.monotonic() - began, settled)
     return median
 
 
-def number_of_rounds(duration: float, slowest_ms: float) -> int:
-    """How many turns each subject gets in `duration` seconds: the slowest has a few runs in each."""
+def number_of_rounds(duration: float, slowest_ms: float, sessions: int) -> int:
+    """How many turns each subject gets in a session, with `duration` seconds for all sessions together.
+
+    The slowest has a few runs in each turn.
+    """
     wanted = duration * 1000 / (_RUNS_PER_ROUND * max(slowest_ms, 1e-6))
-    return int(min(max(wanted, LEAST_ROUNDS), MOST_ROUNDS))
+    return math.ceil(min(max(wanted, LEAST_ROUNDS), MOST_ROUNDS) / sessions)
 
 
 def orders(subjects: Sequence[Subject], rounds: int, rng: np.random.Generator) -> Iterator[list[Subject]]:

@@ -103,6 +103,18 @@ def mean_interval(series: Floats, confidence: float = 0.95) -> Interval:
     return mean - half, mean + half
 
 
+def independent_interval(values: Floats, confidence: float) -> Interval:
+    """Where the mean of the process behind independent values lies: mean ± t(n − 1) · s / √n."""
+    from scipy import stats  # comes with arch
+
+    mean = float(values.mean())
+    if values.size < 2:
+        return -math.inf, math.inf
+    quantile = float(stats.t.ppf((1 + confidence) / 2, values.size - 1))
+    half = quantile * float(values.std(ddof=1)) / math.sqrt(values.size)
+    return mean - half, mean + half
+
+
 def percentile_interval(series: Floats, p: float, confidence: float = COMPARED) -> Interval:
     """Where a percentile (0 to 100) of the process behind a stationary series lies.
 
@@ -121,16 +133,12 @@ def percentile_interval(series: Floats, p: float, confidence: float = COMPARED) 
 
 def _half_width(series: Floats, confidence: float) -> float:
     """Half of the interval of the mean by batch means."""
-    from scipy import stats  # comes with arch
-
     series = _condensed(series)
     length = max(1, min(math.ceil(_LENGTHENED * _block_length(series)), series.size // _BLOCKS))
     blocks = series.size // length
-    if blocks < 2:
-        return math.inf
     means = series[series.size - blocks * length :].reshape(blocks, length).mean(axis=1)
-    quantile = float(stats.t.ppf((1 + confidence) / 2, blocks - 1))
-    return quantile * float(means.std(ddof=1)) / math.sqrt(blocks)
+    low, high = independent_interval(means, confidence)
+    return (high - low) / 2
 
 
 def _normal_quantile(confidence: float) -> float:

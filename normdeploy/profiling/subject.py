@@ -34,14 +34,23 @@ class Measured:
     """Everything that was seen of a subject, by round.
 
     Args:
+        session: number of the process that each round ran in.
         began: seconds on this machine's monotonic clock, at which each run began.
         latency: milliseconds of each run.
         phases: milliseconds of (copying in, computing, copying out) of each run, on a device that tells.
     """
 
+    session: list[int] = field(default_factory=list)
     began: list[Floats] = field(default_factory=list)
     latency: list[Floats] = field(default_factory=list)
     phases: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def latency_by_session(self) -> list[list[Floats]]:
+        """The latencies of each round, grouped."""
+        grouped: dict[int, list[Floats]] = {}
+        for session, latency in zip(self.session, self.latency, strict=True):
+            grouped.setdefault(session, []).append(latency)
+        return list(grouped.values())
 
 
 class Subject:
@@ -68,6 +77,7 @@ class Subject:
         self.peak_memory_bytes: int | None = None
         self.layers: list[LayerTime] | None = None
         self._session: WorkerSession | None = None
+        self._opened = 0
 
     def __enter__(self) -> Subject:
         return self
@@ -89,16 +99,25 @@ class Subject:
         return self._session.versions if self._session else {}
 
     def open(self, timeout: float, memory_limit: float) -> None:
-        """Load the model, hand over the inputs and run the first."""
+        """Load the model in a fresh process, hand over the inputs and run the first.
+
+        What loading and the first run took is known from the first process that this opened.
+        """
+        if not self.alive:
+            return
         try:
+            if self._session is not None:
+                self._session.close()
             self._session = self.backend.start(self.model, timeout, memory_limit)
             self._session.ready()
         except BackendFailure as failure:
             self.failure = failure
             return
-        self.build_ms = self._session.build_ns / _NS_PER_MS
+        self._opened += 1
         header, _ = self._ask({"request": "hold"}, "running the model for the first time", self.feed.stacks)
-        self.first_ms = header.get("first_ns", 0) / _NS_PER_MS
+        if self._opened == 1:
+            self.build_ms = self._session.build_ns / _NS_PER_MS
+            self.first_ms = header.get("first_ns", 0) / _NS_PER_MS
 
     def run_for(self, seconds: float, untimed: int = 0) -> Floats:
         """Run for a time, once at least, and give the latencies in milliseconds; none after a failure."""
@@ -109,6 +128,7 @@ class Subject:
         seen = self._run(seconds, untimed)
         if not self.alive:
             return
+        self.measured.session.append(self._opened)
         self.measured.began.append(seen["began_ns"] / 1e9)
         self.measured.latency.append(seen["latency_ns"] / _NS_PER_MS)
         if "phases_ms" in seen:
@@ -126,7 +146,9 @@ class Subject:
             "running the model",
             seconds=seconds,
         )
-        self.peak_memory_bytes = header.get("peak_memory_bytes")
+        peak = header.get("peak_memory_bytes")
+        if peak is not None:
+            self.peak_memory_bytes = max(peak, self.peak_memory_bytes or 0)
         return seen or {"latency_ns": np.empty(0), "began_ns": np.empty(0)}
 
     def _ask(
