@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from normdeploy.engine.build import DEFAULT_TIMEOUT, build
+from normdeploy.engine.builder import DEFAULT_TIMEOUT, build
 from normdeploy.engine.record import EngineRecord
 
 __all__ = ["DEFAULT_TIMEOUT", "EngineRecord", "build"]
