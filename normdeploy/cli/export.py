@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from normdeploy.cli.explain import explain
 from normdeploy.cli.parameters import SHAPE_METAVAR, axes_by_name, by_name, named_axis, named_shape
-
-if TYPE_CHECKING:
-    from normdeploy.passes import Report
 
 
 @click.command(name="export")
@@ -56,13 +52,4 @@ def command(
         fold=not no_fold,
     )
     click.echo(f"wrote {output}: {report.nodes_after} nodes")
-    _show(report)
-
-
-def _show(report: Report) -> None:
-    for batchnorm in report.batchnorm:
-        what = f"into {batchnorm.into}" if batchnorm.status == "folded" else batchnorm.reason
-        click.echo(f"  BatchNorm {batchnorm.node}: {batchnorm.status}{f' ({what})' if what else ''}")
-    for lrn in report.lrn:
-        reason = f" ({lrn.reason})" if lrn.reason else ""
-        click.echo(f"  LRN {', '.join(lrn.nodes)}: {lrn.status}{reason}")
+    explain(report)

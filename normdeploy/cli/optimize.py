@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from normdeploy.backends.resources import limit_memory
+from normdeploy.cli.explain import explain
 from normdeploy.cli.output import STDOUT, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
 from normdeploy.passes import Report, Target, optimize
@@ -24,7 +25,9 @@ from normdeploy.reference.memory import physical_memory
     show_default=True,
     help="What runs the result: any runtime, onnxruntime's CPU, or TensorRT.",
 )
-@click.option("--explain", is_flag=True, help="Say what became of each BatchNorm and LRN, and why.")
+@click.option(
+    "--explain", "with_reasons", is_flag=True, help="Say what became of each BatchNorm and LRN, and why."
+)
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.option("--no-verify", is_flag=True, help="Do not compute the model before and after and compare.")
 @click.option(
@@ -39,7 +42,7 @@ def command(
     model: str,
     output: str,
     target: Target,
-    explain: bool,
+    with_reasons: bool,
     json_path: str | None,
     no_verify: bool,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
@@ -56,8 +59,8 @@ def command(
         write_json(json_path, result.report.to_json())
     if json_path != STDOUT:
         click.echo(f"wrote {output}: {_summary(result.report)}{'' if no_verify else ', verified'}")
-        if explain:
-            _explain(result.report)
+        if with_reasons:
+            explain(result.report)
 
 
 def _summary(report: Report) -> str:
@@ -66,15 +69,3 @@ def _summary(report: Report) -> str:
         counts = Counter(record.status for record in records)
         parts += [f"{kind} {count} {status}" for status, count in sorted(counts.items())]
     return ", ".join(parts)
-
-
-def _explain(report: Report) -> None:
-    for batchnorm in report.batchnorm:
-        where = f" (in {batchnorm.where})" if batchnorm.where else ""
-        detail = f" into {batchnorm.into}" if batchnorm.into else f": {batchnorm.reason}"
-        click.echo(f"  BatchNorm {batchnorm.node}{where}: {batchnorm.status}{detail}")
-    for lrn in report.lrn:
-        reason = f": {lrn.reason}" if lrn.reason else ""
-        click.echo(f"  LRN {', '.join(lrn.nodes)}: {lrn.status}{reason}")
-    if not report.batchnorm and not report.lrn:
-        click.echo("  The model has no BatchNorm and no LRN.")
