@@ -21,6 +21,7 @@ VERBS = {
     "export": "Write a torch model as ONNX.",
     "inspect": "List every normalization layer: parameters, trainable count, where it can run.",
     "optimize": "Fold BatchNorm, recover LRN and tidy up an ONNX model, and prove the result.",
+    "plugin": "Build the TensorRT plugin library; say where it is and what it holds.",
     "profile": "Time a model in each backend: latency, layers, comparisons.",
 }
 """Verb -> its line in the help. Each is the command `command` of the module of its name, imported on use."""
