@@ -104,7 +104,7 @@ def _builds(backend: Backend) -> str:
     library = LIBRARIES.get(backend.name)
     if library is None or not library.builds_without_gpu or backend.missing(without_gpu=True) is not None:
         return ""
-    return " (building engines needs none, and works)"
+    return ". Without one, normdeploy build works here"
 
 
 def _one_lrn(spec: LRN) -> ir.Model:

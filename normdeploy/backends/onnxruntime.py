@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import importlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,8 +99,18 @@ def _obstacle(provider: str) -> str:
         try:
             ctypes.CDLL(str(folder / f"libonnxruntime_providers_{library}.so"), ctypes.RTLD_GLOBAL)
         except OSError as error:
-            return f"{error}; its release notes say which CUDA, cuDNN and TensorRT it needs"
+            return f"{error}: {_remedy(str(error))}"
     return "its log has the reason"
+
+
+def _remedy(obstacle: str) -> str:
+    """What brings a library that is not found."""
+    tensorrt = re.match(r"libnvinfer\w*\.so\.(\d+)", obstacle)
+    if tensorrt is not None:
+        return f"run  pip install 'tensorrt=={tensorrt[1]}.*'"
+    if obstacle.startswith("libcuda.so"):
+        return "install NVIDIA's driver"
+    return "run  pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
 
 class OnnxRuntimeSession:

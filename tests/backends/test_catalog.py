@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
+import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.backends.hardware import Gpus
 from normdeploy.errors import UsageError
+from tests.small_models import conv_lrn
 
 
 def test_the_names_are_those_of_the_interface():
@@ -73,6 +75,15 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch):
     assert find("tensorrt").missing() == (
         "tensorrt is not installed: run  pip install 'normdeploy[gpu]'; no NVIDIA driver"
     )
+
+
+def test_a_check_lists_every_backend_with_its_true_status():
+    report = nd.check(conv_lrn(batch=1, spatial=4), samples=1)
+    assert [found.name for found in report.backends] == list(BACKENDS)
+    for found in report.backends:
+        missing = find(found.name).missing()
+        if missing is not None:
+            assert (found.status, found.reason) == ("unavailable", missing)
 
 
 def test_plugins_go_to_the_backends_that_use_them(tmp_path):

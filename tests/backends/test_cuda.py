@@ -1,5 +1,7 @@
 """The driver's calls: what happens where there is none; what they do, where there is one."""
 
+import ctypes
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from normdeploy.backends import cuda
-from normdeploy.backends.cuda import CudaError, Driver, Gpu
+from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.hardware import gpus
 
 without_driver = pytest.mark.skipif(
@@ -22,29 +24,52 @@ def test_no_driver_is_an_error_that_says_what_to_do(monkeypatch):
         Gpu()
 
 
-def test_a_call_that_fails_gives_the_drivers_words(monkeypatch):
-    """The C library stands in for a driver whose call returns a status other than 0."""
-    driver = Driver.__new__(Driver)
-    driver._library = Stub()
-    with pytest.raises(CudaError, match=r"the NVIDIA driver's cuInit fails: no such device \(status 100\)"):
-        driver.call("cuInit", 0)
+@pytest.fixture(scope="module")
+def host_driver(tmp_path_factory):
+    """A driver whose device is the host: arguments that do not fit crash or fail here as they would there."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    shared = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
+    source = Path(__file__).with_name("host_driver.c")
+    subprocess.run([compiler, "-Wall", "-Werror", "-shared", "-fPIC", source, "-o", shared], check=True)
+    return shared
 
 
-class Stub:
-    """A library whose one function fails."""
+@pytest.fixture
+def host_gpu(host_driver, monkeypatch):
+    monkeypatch.setattr(cuda, "_LIBRARY", str(host_driver))
+    return Gpu()
 
-    class _Function:
-        argtypes: object = None
 
-        def __call__(self, *arguments: object) -> int:
-            return 100
+def test_every_call_takes_its_arguments(host_driver, host_gpu):
+    assert (host_gpu.name, host_gpu.driver_version) == ("Host Emulation", "13.2")
+    copy_there_and_back(host_gpu)
+    with host_gpu.memory(0) as address:
+        host_gpu.upload(np.empty(0), address)
+    assert ctypes.CDLL(str(host_driver)).live_objects() == 0
 
-    cuInit = _Function()  # noqa: N815
 
-    @staticmethod
-    def cuGetErrorString(status: object, text: object) -> int:  # noqa: N802
-        text._obj.value = b"no such device"  # type: ignore[attr-defined]
-        return 0
+def test_a_call_that_fails_gives_the_drivers_words(host_driver, host_gpu):
+    message = r"the NVIDIA driver's cuMemAlloc_v2 fails: out of memory \(status 2\)"
+    with pytest.raises(CudaError, match=message), host_gpu.memory(2**50):
+        pass
+    with pytest.raises(ZeroDivisionError), host_gpu.memory(8), host_gpu.events(2):
+        _ = 1 / 0
+    assert ctypes.CDLL(str(host_driver)).live_objects() == 0
+
+
+def copy_there_and_back(gpu: Gpu) -> None:
+    array = np.arange(1000, dtype=np.float32)
+    back = np.empty_like(array)
+    with gpu.memory(array.nbytes) as address, gpu.events(2) as (begin, end):
+        gpu.record(begin)
+        gpu.upload(array, address)
+        gpu.download(address, back)
+        gpu.record(end)
+        gpu.synchronize()
+        assert gpu.milliseconds(begin, end) > 0
+    assert (back == array).all()
 
 
 def test_the_probe_needs_no_normdeploy(tmp_path):
@@ -71,15 +96,6 @@ def test_this_machine_has_none():
 @pytest.mark.skipif(not gpus().usable, reason=gpus().detail)
 def test_memory_copies_and_events():
     gpu = Gpu()
-    array = np.arange(1000, dtype=np.float32)
-    back = np.empty_like(array)
-    with gpu.memory(array.nbytes) as address, gpu.events(2) as (begin, end):
-        gpu.record(begin)
-        gpu.upload(array, address)
-        gpu.download(address, back)
-        gpu.record(end)
-        gpu.synchronize()
-        assert gpu.milliseconds(begin, end) > 0
-    assert (back == array).all()
+    copy_there_and_back(gpu)
     with pytest.raises(CudaError, match="cuMemAlloc"), gpu.memory(2**60):
         pass

@@ -72,11 +72,12 @@ def test_both_libraries_serve_in_one_check():
     assert [found.status for found in report.backends] == ["pass", "pass"]
 
 
-def test_the_plugin(library, tmp_path):  # noqa: F811
+def test_the_plugin(request, tmp_path):
     """It computes what the function computes, and the engine's record says that it is needed."""
     name = require("tensorrt")
+    built = request.getfixturevalue("library")
     (found,) = nd.check(
-        DIGITS / "digits.onnx", backends=[name], data=DIGITS / "heldout.npz", plugins=[library]
+        DIGITS / "digits.onnx", backends=[name], data=DIGITS / "heldout.npz", plugins=[built]
     ).backends
     assert found.status == "pass", found.reason
     record = build(
@@ -84,7 +85,7 @@ def test_the_plugin(library, tmp_path):  # noqa: F811
         tmp_path / "digits.engine",
         backend=name,
         shapes={"image": Range((1, 1, 8, 8), (8, 1, 8, 8), (16, 1, 8, 8))},
-        plugins=[library],
+        plugins=[built],
     )
     assert record.normalizations.plugin == ["features.7"]
     assert not record.normalizations.function

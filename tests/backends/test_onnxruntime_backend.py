@@ -6,7 +6,10 @@ import onnx
 import pytest
 from onnx import helper
 
-from normdeploy.backends.onnxruntime import open_cpu
+from normdeploy.backends import onnxruntime as backend
+from normdeploy.backends.hardware import gpus
+from normdeploy.backends.onnxruntime import open_cpu, open_cuda, open_tensorrt
+from normdeploy.errors import BackendUnavailable
 
 
 def identity(path: Path, element_type: int) -> Path:
@@ -45,3 +48,41 @@ def test_it_says_its_version(tmp_path):
     assert set(open_cpu(identity(tmp_path / "model.onnx", onnx.TensorProto.FLOAT)).versions) == {
         "onnxruntime"
     }
+
+
+@pytest.mark.parametrize(
+    ("opened", "provider"),
+    [(open_cuda, "CUDAExecutionProvider"), (open_tensorrt, "TensorrtExecutionProvider")],
+)
+def test_a_build_without_a_provider_says_how_to_get_one_with_it(opened, provider, tmp_path, monkeypatch):
+    monkeypatch.setattr(backend.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    with pytest.raises(BackendUnavailable, match=f"built without {provider}: run  pip uninstall onnxruntime"):
+        opened(identity(tmp_path / "model.onnx", onnx.TensorProto.FLOAT))
+
+
+@pytest.mark.skipif(gpus().usable, reason="there is a GPU")
+def test_a_provider_that_onnxruntime_drops_is_not_taken_for_another(tmp_path, monkeypatch):
+    """onnxruntime itself would go on with the CPU and say nothing to the caller."""
+    monkeypatch.setattr(backend.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    message = (
+        "does not get its CUDAExecutionProvider to work: .*libonnxruntime_providers_cuda.so: cannot open"
+    )
+    with pytest.raises(BackendUnavailable, match=message):
+        backend._on_gpu(
+            identity(tmp_path / "model.onnx", onnx.TensorProto.FLOAT),
+            [("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})],
+        )
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "remedy"),
+    [
+        ("libcublasLt.so.13: cannot open shared object file", r"onnxruntime-gpu[cuda,cudnn]"),
+        ("libnvinfer.so.10: cannot open shared object file", "tensorrt==10.*"),
+        ("libcuda.so.1: cannot open shared object file", "NVIDIA's driver"),
+    ],
+)
+def test_each_missing_library_has_its_remedy(obstacle, remedy):
+    """The loader's words as they were seen with onnxruntime-gpu 1.31 on a machine without a GPU."""
+    assert remedy in backend._remedy(obstacle)
