@@ -15,12 +15,12 @@ from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.process import WorkerSession
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
-from normdeploy.engine.record import EngineRecord, model_sha256, sha256
+from normdeploy.engine.record import EngineRecord, sha256
 from normdeploy.engine.shapes import Range, profile_shapes
 from normdeploy.errors import UsageError
 from normdeploy.files import staged
 from normdeploy.graph.inference import infer
-from normdeploy.graph.io import ModelSource, load
+from normdeploy.graph.io import ModelSource, external_files, load
 from normdeploy.reference.memory import physical_memory
 from normdeploy.validation.checker import model_name, on_disk
 from normdeploy.validation.declared import declared_inputs
@@ -89,7 +89,7 @@ def build(
             engine=Path(output).name,
             engine_sha256=sha256(part),
             model=model_name(model),
-            model_sha256=model_sha256(path),
+            model_sha256=sha256(path, *sorted(external_files(load(path)))),
             backend=library.name,
             versions=versions,
             inputs=described["inputs"],

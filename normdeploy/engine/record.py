@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import onnx
-from onnx.external_data_helper import uses_external_data
 
 SCHEMA = 1
 
@@ -104,27 +101,11 @@ class EngineRecord:
         }
 
 
-def sha256(path: Path) -> str:
-    """Of one file."""
-    return _digest([path])
-
-
-def model_sha256(path: Path) -> str:
-    """Of a model's file, followed by the files of its external data in the order of their names."""
-    proto = onnx.load(path, load_external_data=False)
-    return _digest([path, *sorted({path.parent / location for location in _locations(proto)})])
-
-
-def _digest(paths: Sequence[Path]) -> str:
+def sha256(*paths: Path) -> str:
+    """Of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def _locations(proto: onnx.ModelProto) -> Iterator[str]:
-    for tensor in onnx.external_data_helper._get_all_tensors(proto):
-        if uses_external_data(tensor):
-            yield onnx.external_data_helper.ExternalDataInfo(tensor).location
