@@ -12,7 +12,7 @@ nodes only where nobody looks at what lies between them. Three searches leave it
 3. prefixes, by bisection: if every node is right alone then something is wrong in how nodes are fused or
    placed in memory. The model is cut after half of its nodes, a quarter, ..., until one node decides.
 
-What is wrong is decided exactly as for the outputs of the model.
+What is wrong is decided as for the outputs of the model; a node alone has to miss it by a factor of 4.
 """
 
 from __future__ import annotations
@@ -60,8 +60,12 @@ Compare = Callable[[ir.Model, ir.Model, Arrays, Arrays], Mapping[str, Comparison
 
 How = Literal["reference", "alone", "fused"]
 
-_CHUNK_BYTES = 2**28
+_CHUNK_BYTES = 2**26
 """Tensors that are held at once: nodes are taken in groups that need no more."""
+
+_CLEARLY_WRONG = 4.0
+"""Error over allowed error of a node alone. Hundreds of nodes are judged in turn, so that one which merely
+rounds badly would be named in the place of the one that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ class _Search:
             tensors = self._tensors(group)
             for position, name, comparison in self._apart(group, tensors):
                 self._errors.append(_node_error(self._nodes[position], name, comparison))
-                if comparison.wrong:
+                if comparison.wrong and comparison.noise_ratio > _CLEARLY_WRONG:
                     first = _divergence(self._nodes[position], name, "alone")
                     return Localization(first, self._errors)
         return None

@@ -1,5 +1,7 @@
 """Planted defects, and the node that `localize` names."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -13,7 +15,7 @@ from normdeploy.graph.io import load
 from normdeploy.reference import Evaluator
 from normdeploy.validation import localize
 from normdeploy.validation.compare import Comparison
-from normdeploy.validation.localize import localize_in_backend, localize_in_graph, runner
+from normdeploy.validation.localize import comparison_by, localize_in_backend, localize_in_graph, runner
 from tests.small_models import model
 
 FLOAT = TensorProto.FLOAT
@@ -195,3 +197,26 @@ def test_the_model_is_not_changed():
     before = ir.to_proto(whole).SerializeToString()
     localize_in_backend(whole, X, runner(Backend("s", "spoiled_backends:wrong_fusion"), 60, 4 * GIB), judge)
     assert ir.to_proto(whole).SerializeToString() == before
+
+
+@pytest.mark.parametrize(
+    ("factory", "node"), [("wrong_lrn", "lrn"), ("unwritten", "pool"), ("wrong_fusion", "relu1")]
+)
+def test_by_measured_rounding(factory, node):
+    """As `check` judges without tolerances."""
+    run = runner(Backend("spoiled", f"spoiled_backends:{factory}"), 60, 4 * GIB)
+    assert localize_in_backend(prepared(network()), X, run, comparison_by(None, 0)).first.node == node
+
+
+def test_a_node_that_rounds_badly_is_not_named():
+    """Two and a half times what is allowed, in a node before the one that is wrong."""
+
+    def strict(part, original, inputs, actual):
+        found = judge(part, original, inputs, actual)
+        return {
+            name: replace(item, wrong=1, noise_ratio=2.5) if name.startswith("c1") else item
+            for name, item in found.items()
+        }
+
+    run = runner(Backend("spoiled", "spoiled_backends:wrong_lrn"), 60, 4 * GIB)
+    assert localize_in_backend(prepared(network()), X, run, strict).first.node == "lrn"
