@@ -46,16 +46,30 @@ class Layer:
         return {**asdict(self), "nodes": list(self.nodes)}
 
 
-def attribute(times: Sequence[LayerTime], model: ir.Model) -> list[Layer]:
+Kinds = Mapping[str, str]
+"""Node of a normalization -> its kind."""
+
+
+def normalization_kinds(models: Sequence[ir.Model]) -> Kinds:
+    """The normalization layers of models that are compared."""
+    return {found.node: found.kind for model in models for found in normalizations(model)}
+
+
+def attribute(times: Sequence[LayerTime], model: ir.Model, kinds: Kinds) -> list[Layer]:
     """Steps with the nodes that they compute.
 
     A tensor that both graphs have, by name, ties a step to a node. Nodes whose outputs the runtime no longer
     has were fused: they belong to the step that computes the first tensor after them that it does have. A
     node that keeps its name but not its tensors is tied by name. A step with tensors of its own only, such as
     the inside of a function, belongs to the nodes of the step that it leads to.
+
+    Args:
+        times: the steps, in order of execution.
+        model: what the runtime was given.
+        kinds: the normalization layers to mark. A node "norm.root" counts as "norm": where a normalization
+            of one model was lowered to other operators in the other one, they carry its name.
     """
     total = sum(time.ms for time in times) or 1.0
-    kinds = {found.node: found.kind for found in normalizations(model)}
     nodes = {node_name(node): node for node in model.graph}
     producers = {value.name: node for node in model.graph for value in node.outputs if value.name}
     anchors = [_anchors(time, times, producers, nodes) for time in times]
@@ -66,10 +80,15 @@ def attribute(times: Sequence[LayerTime], model: ir.Model) -> list[Layer]:
     for time in times:
         nodes_of_step = covered[_leads_to(time, times, covered)]
         names = [node_name(node) for node in sorted(nodes_of_step, key=lambda node: order[id(node)])]
-        kind = next((kinds[name] for name in names if name in kinds), None)
-        fused = any(node.op_type in _PRODUCTS for node in nodes_of_step)
+        kind = next(filter(None, (_kind(name, kinds) for name in names)), None)
+        fused = any(node.op_type in _PRODUCTS and not _kind(node_name(node), kinds) for node in nodes_of_step)
         layers.append(Layer(time.name, time.op_type, time.ms, time.ms / total, names, kind, fused))
     return layers
+
+
+def _kind(name: str, kinds: Kinds) -> str | None:
+    found = (kind for known, kind in kinds.items() if name == known or name.startswith(f"{known}."))
+    return next(found, None)
 
 
 def _leads_to(time: LayerTime, times: Sequence[LayerTime], covered: Sequence[Sequence[ir.Node]]) -> int:

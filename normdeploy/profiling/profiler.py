@@ -20,7 +20,7 @@ from normdeploy.profiling.baseline import read_baseline
 from normdeploy.profiling.comparison import compare_sessions
 from normdeploy.profiling.environment import environment
 from normdeploy.profiling.inputs import Feed, make_feed, with_batch
-from normdeploy.profiling.layers import attribute
+from normdeploy.profiling.layers import Kinds, attribute, normalization_kinds
 from normdeploy.profiling.report import BackendProfile, Change, Profile
 from normdeploy.profiling.schedule import SESSIONS, number_of_rounds, orders, warm_up
 from normdeploy.profiling.stability import disturbance
@@ -98,9 +98,9 @@ def profile(
             for subject in subjects:
                 subject.look_into_layers(_LAYER_RUNS)
     machine = environment()
-    by_label = dict(zip(labels, graphs, strict=True))
+    by_label, kinds = dict(zip(labels, graphs, strict=True)), normalization_kinds(graphs)
     found = _once_if_unavailable(
-        [_describe(subject, by_label[subject.label], duration, machine) for subject in subjects]
+        [_describe(subject, by_label[subject.label], kinds, duration, machine) for subject in subjects]
     )
     return Profile(
         model=labels[0],
@@ -164,7 +164,7 @@ def _time(
 
 
 def _describe(
-    subject: Subject, graph: ir.Model, duration: float, machine: Mapping[str, Any]
+    subject: Subject, graph: ir.Model, kinds: Kinds, duration: float, machine: Mapping[str, Any]
 ) -> BackendProfile:
     common: dict[str, Any] = {
         "name": subject.backend.name,
@@ -193,7 +193,7 @@ def _describe(
         warm_up=subject.warm_up,
         peak_memory_bytes=subject.peak_memory_bytes,
         disturbance=disturbance(latency, subject.measured, subject.warm_up, duration, machine),
-        layers=None if subject.layers is None else attribute(subject.layers, graph),
+        layers=None if subject.layers is None else attribute(subject.layers, graph, kinds),
         measured=subject.measured,
     )
 
