@@ -11,7 +11,7 @@ from rich.table import Table
 from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.resources import limit_memory
 from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, WRONG_NUMBERS
-from normdeploy.cli.output import STDOUT, console, progress_bar, write_json
+from normdeploy.cli.output import STDOUT, console, progress_bar, show_warnings, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
 from normdeploy.files import write_text
 from normdeploy.pages.charts import require_charts
@@ -49,7 +49,7 @@ _COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "re
     multiple=True,
     help="Of an input whose shape the model leaves open.",
 )
-@click.option("--rtol", type=float, help="Allow rtol * |reference| + atol; by default judged by type.")
+@click.option("--rtol", type=float, help="Allow rtol * |reference| + atol; by default rounding is measured.")
 @click.option("--atol", type=float, help="See --rtol.")
 @click.option(
     "--plugin",
@@ -143,9 +143,7 @@ def _show(report: Report) -> None:
             out.print(f"  | {line}", markup=False, style="dim", soft_wrap=True)
         if backend.first_divergence is not None:
             out.print(f"{backend.name} {page.divergence_line(backend)}", markup=False, soft_wrap=True)
-    for finding in report.half_precision:
-        if finding.problem:
-            out.print(f"warning: {finding}", markup=False, style="yellow", soft_wrap=True)
+    show_warnings(out, report.half_precision)
     out.print(f"verdict: [bold {'green' if report.verdict == 'pass' else 'red'}]{report.verdict}[/]")
 
 
