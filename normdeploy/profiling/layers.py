@@ -15,6 +15,9 @@ from normdeploy.graph.scopes import node_name
 _LAYOUT_SUFFIX = "_nchwc"
 """onnxruntime names a node that it moves to its blocked layout by its output, and this."""
 
+_JOINED = " + "
+"""TensorRT names a fused layer by all of its nodes."""
+
 _LAYOUT_CHANGES = ("ReorderInput", "ReorderOutput")
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _VALUES_WITHOUT_WORK = ("Constant", "Identity")
@@ -120,9 +123,9 @@ def _anchors(
     found = [producers[name] for name in _outputs(time, times) if name in producers]
     if found:
         return found
-    plain = time.name.removesuffix(_LAYOUT_SUFFIX)
-    known = producers.get(plain) or nodes.get(plain)
-    return [known] if known is not None else []
+    names = [part.removesuffix(_LAYOUT_SUFFIX) for part in time.name.split(_JOINED)]
+    known = (producers.get(name) or nodes.get(name) for name in names)
+    return [node for node in known if node is not None]
 
 
 def _outputs(time: LayerTime, times: Sequence[LayerTime]) -> Iterator[str]:

@@ -73,6 +73,11 @@ def test_a_step_without_tensors_is_found_by_name(network):
     assert nodes(steps(network, [LayerTime("lrn", "LRN", [], [], 1.0)])) == [["conv", "relu", "lrn"]]
 
 
+def test_a_fused_step_without_tensors_is_found_by_its_nodes_names(network):
+    layers = steps(network, [LayerTime("conv + relu", "", [], [], 1.0), LayerTime("lrn", "", [], [], 1.0)])
+    assert nodes(layers) == [["conv", "relu"], ["lrn"]]
+
+
 def test_normalization_inside_a_convolution_is_marked_as_fused(network):
     (layer,) = steps(network, [LayerTime("all", "FusedConv", ["x"], ["y"], 1.0)])
     assert (layer.normalization, layer.fused) == ("LRN across channels", True)

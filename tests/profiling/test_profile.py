@@ -235,10 +235,11 @@ def test_a_model_that_cannot_be_read_is_an_error_of_ours(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
 def test_phases_of_a_gpu(path, name):
-    (found,) = nd.profile(path, backends=[name], duration=1).backends
+    (found,) = nd.profile(path, backends=[name], duration=1, layers=True).backends
     if found.status == "unavailable":
         pytest.skip(found.reason)
     assert found.status == "measured", found.reason
     assert found.compute.mean > 0
     assert found.transfer.mean > 0
     assert found.compute.mean + found.transfer.mean < 2 * found.latency.mean
+    assert any(layer.normalization for layer in found.layers)

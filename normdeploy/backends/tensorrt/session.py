@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.backends.base import Array
+from normdeploy.backends.base import Array, LayerTime
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.tensorrt.engine import build_engine, deserialize
+from normdeploy.backends.tensorrt.layers import layer_recorder, layer_times
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.tensorrt.model import ParsedModel, as_dtype, dtype_of
 from normdeploy.errors import BackendUnavailable, ModelError
@@ -68,6 +69,15 @@ class TensorRtSession:
         """Run once: milliseconds from host to device, computing, and back, by CUDA's events."""
         _, phases = self._run(inputs)
         return phases
+
+    def layer_times(self, inputs: Sequence[Mapping[str, Array]]) -> list[LayerTime]:
+        """Each layer's time by TensorRT's own profiler, which slows this session from then on."""
+        self.run(inputs[0])
+        recorder = layer_recorder(self._model.trt)
+        self._context.profiler = recorder
+        for arrays in inputs:
+            self.run(arrays)
+        return layer_times(recorder.total_ms, len(inputs))
 
     def _run(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, float, float]]:
         arrays = {name: as_dtype(inputs[name], self._dtypes[name], name) for name in self._model.inputs}
