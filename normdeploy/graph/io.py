@@ -249,7 +249,11 @@ def _to_ir(proto: onnx.ModelProto, name: str, base_dir: Path | None) -> ir.Model
 
 
 def _forget_negative_sizes(model: ir.Model) -> None:
-    """Exporters write -1 for a size that they do not know; ONNX leaves the size out."""
+    """Exporters write -1 or "?" for a size that they do not know; ONNX leaves the size out."""
     for value in (*model.graph.inputs, *model.graph.outputs):
         if value.shape is not None:
-            value.shape = ir.Shape([None if isinstance(dim, int) and dim < 0 else dim for dim in value.shape])
+            value.shape = ir.Shape([None if _is_unknown(dim) else dim for dim in value.shape])
+
+
+def _is_unknown(dim: int | ir.SymbolicDim) -> bool:
+    return dim < 0 if isinstance(dim, int) else dim.value in (None, "", "?")

@@ -75,6 +75,12 @@ _SIMPLE = """
 """Each step is correctly rounded."""
 
 _MOVES = frozenset(_EXACT.split())
+_CORRECTLY_ROUNDED = frozenset(["Add", "Cast", "CastLike", "Div", "Mul", "Reciprocal", "Sqrt", "Sub"])
+"""No error where the type holds the exact result: integers in floating point stay integers."""
+
+_RECURRENT = frozenset(["GRU", "LSTM", "RNN"])
+"""Their states pass through bounded functions at each step."""
+
 _ULPS = {**dict.fromkeys(_SIMPLE.split(), 1.0), "Cast": 0.0, "CastLike": 0.0}
 _APPROXIMATE_ULPS = 4.0
 _ABSOLUTE_ULPS = dict.fromkeys(_BOUNDED.split(), _APPROXIMATE_ULPS)
@@ -120,13 +126,14 @@ class RandomRounding:
         ulps = _ULPS.get(node.op_type, _APPROXIMATE_ULPS)
         terms = _terms(node, arguments)
         outputs = zip(node.outputs, results, strict=False)
-        disturbed = [self._stored(node, value.dtype, array, ulps, terms) for value, array in outputs]
+        steps = arguments[0].shape[0] if node.op_type in _RECURRENT and arguments[0] is not None else 1
+        disturbed = [self._stored(node, value.dtype, array, ulps, terms, steps) for value, array in outputs]
         if node.op_type == "LRN" and arguments[0] is not None:
             disturbed[0] = self._disturbed(disturbed[0], _running_sum_error(node, arguments[0], results[0]))
         return disturbed
 
     def _stored(
-        self, node: ir.Node, dtype: ir.DataType | None, array: Array, ulps: float, terms: int
+        self, node: ir.Node, dtype: ir.DataType | None, array: Array, ulps: float, terms: int, steps: int
     ) -> Array:
         if not is_floating(array):
             return array
@@ -135,7 +142,14 @@ class RandomRounding:
         if node.op_type in _PLAIN_SUMS:
             relative += inner * 0.2 * min(terms, _LONGEST_CHAIN)
         absolute = unit * _SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
-        return self._disturbed(array, relative, absolute + inner * _ABSOLUTE_ULPS.get(node.op_type, 0.0))
+        absolute += inner * _ABSOLUTE_ULPS.get(node.op_type, 0.0)
+        if node.op_type in _RECURRENT:
+            relative *= math.sqrt(steps)
+            absolute += _APPROXIMATE_ULPS * inner * math.sqrt(steps)
+        disturbed = self._disturbed(array, relative, absolute)
+        if node.op_type in _CORRECTLY_ROUNDED:
+            np.copyto(disturbed, array, where=_is_representable(array, dtype))
+        return disturbed
 
     def _disturbed(self, array: Array, relative: float | Array, absolute: float = 0.0) -> Array:
         relative, absolute = relative * self._amplitude, absolute * self._amplitude
@@ -177,6 +191,11 @@ def _running_sum_error(node: ir.Node, x: Array, y: Array) -> Array:
     steps = math.sqrt(x.shape[1] / 4)
     error: Array = np.nan_to_num(beta * steps * _inner_roundoff(node.outputs[0].dtype) * share, posinf=0.0)
     return error
+
+
+def _is_representable(array: Array, dtype: ir.DataType | None) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(array == array.astype((dtype or ir.DataType.FLOAT).numpy()).astype(np.float64))
 
 
 def _roundoff(dtype: ir.DataType | None) -> float:
