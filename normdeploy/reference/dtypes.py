@@ -27,7 +27,8 @@ def widen(array: Array) -> Array:
         return array
     if array.dtype.kind in "OSTU":
         return _as_text(array)
-    return array.astype(compute_dtype(ir.DataType.from_numpy(array.dtype)), copy=False)
+    with np.errstate(invalid="ignore"):  # a signalling NaN stays a NaN
+        return array.astype(compute_dtype(ir.DataType.from_numpy(array.dtype)), copy=False)
 
 
 def is_floating(array: Array) -> bool:
