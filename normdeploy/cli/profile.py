@@ -269,5 +269,5 @@ def _changed(quantity: Comparison) -> str:
     low, high = quantity.interval
     return (
         f"  {quantity.name:4} {quantity.before:.4g} -> {quantity.now:.4g} ms, ratio {quantity.ratio:.3f} "
-        f"({low:.3f} to {high:.3f}, 99 %): [{_COLOURS[quantity.verdict]}]{quantity.verdict}[/]"
+        f"({low:.3f} to {high:.3f}, 99 %): [{_COLOURS[quantity.verdict]}]{quantity.account}[/]"
     )

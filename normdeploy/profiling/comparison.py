@@ -45,6 +45,13 @@ class Comparison:
             return "no difference"
         return "faster" if self.ratio < 1 else "slower"
 
+    @property
+    def account(self) -> str:
+        """The verdict in words, with the reason where nothing could be decided."""
+        low, high = self.interval
+        known = low > 0 and math.isfinite(high)
+        return self.verdict if known else f"{self.verdict} shown: too few runs to tell"
+
     def regressed(self, percent: float) -> bool:
         """Whether it is slower by more than this."""
         return self.verdict == "slower" and self.ratio > 1 + percent / 100

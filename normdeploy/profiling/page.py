@@ -135,7 +135,7 @@ def _add_changes(page: Page, profile: Profile) -> None:
                     f"{quantity.now:.4g}",
                     f"{quantity.ratio:.3f}",
                     f"{quantity.interval[0]:.3f} to {quantity.interval[1]:.3f}",
-                    Cell(quantity.verdict, _TONES[quantity.verdict]),
+                    Cell(quantity.account, _TONES[quantity.verdict]),
                 ]
             )
     if not rows and not profile.notes:

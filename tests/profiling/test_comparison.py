@@ -102,6 +102,7 @@ def test_intervals_of_independent_values_are_combined():
 def test_a_bound_that_is_not_known_decides_nothing():
     found = compare_percentile("p99", 1.0, (0.9, math.inf), 5.0, (4.0, 6.0))
     assert found.verdict == "no difference"
+    assert found.account == "no difference shown: too few runs to tell"
     assert found.to_json()["ratio_ci99"][0] is None
 
 
