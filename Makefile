@@ -8,6 +8,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DIGITS := models/digits
+# As many test processes as cores, each with one thread: more would only wait for each other.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 .PHONY: demo test lint bench clean
 
@@ -16,7 +18,7 @@ demo: .venv/ready-demo
 	$(BIN)/normdeploy check $(DIGITS)/digits.onnx --reference $(DIGITS)/original.onnx --data $(DIGITS)/heldout.npz
 
 test: .venv/ready-test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: .venv/ready-test
 	$(BIN)/ruff check
@@ -25,7 +27,8 @@ lint: .venv/ready-test
 	git ls-files 'plugins/*.h' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' | xargs --no-run-if-empty $(BIN)/clang-format --dry-run --Werror
 
 bench: .venv/ready-test
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

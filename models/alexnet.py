@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky, Sutskever & Hinton, 2012) with random weights: LRN across channels, grouped convolutions."""
+"""AlexNet (Krizhevsky, Sutskever & Hinton, 2012) with random weights: LRN across channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ZFNet (Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", 2014) with random weights."""
+"""ZFNet (Zeiler & Fergus, "Visualizing and Understanding ConvNets", ECCV 2014) with random weights."""
 
 from __future__ import annotations
 

@@ -1,6 +1,14 @@
-"""One thread per process for NumPy and torch: the tests run in as many processes as there are cores."""
+"""What holds for all tests."""
 
-import os
+import resource
+from collections.abc import Iterator
 
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_memory_limit() -> Iterator[None]:
+    """The command limits the memory of the process it runs in; the next test starts without that limit."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, before)

@@ -1,4 +1,4 @@
-"""A small convolutional network for 8×8 digits with every normalization: BatchNorm, LRN across and within channels."""
+"""A small convolutional network for 8×8 digits, with BatchNorm and LRN across and within channels."""
 
 from __future__ import annotations
 

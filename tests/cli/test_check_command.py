@@ -28,9 +28,12 @@ def test_a_planted_defect_is_exit_code_1(run, good, tmp_path):
 
 @pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-tensorrt"])
 def test_a_backend_that_is_not_there_is_exit_code_3(run, good, name):
+    if catalog.BACKENDS[name].missing() is None:
+        pytest.skip(f"{name} works here")
     outcome = run("check", good, "--backend", "onnxruntime", "--backend", name)
     assert outcome.code == 3
-    assert f"{name} unavailable: this version of normdeploy has no {name} backend yet" in outcome.out
+    assert f"{name} unavailable: " in outcome.out
+    assert "install" in outcome.out  # what to do
 
 
 def test_a_crash_is_exit_code_3_and_shows_the_log(run, good, monkeypatch):
