@@ -12,6 +12,7 @@ from normdeploy.errors import ModelError, UnsupportedOperator, UsageError
 from normdeploy.graph.io import ModelSource, load
 from normdeploy.reference.dtypes import Array, widen
 from normdeploy.reference.inputs import checked_inputs
+from normdeploy.reference.memory import physical_memory
 from normdeploy.reference.plan import Attributes, Plan, Planner, Step
 from normdeploy.reference.rounding import RandomRounding
 from normdeploy.reference.signature import Body
@@ -36,11 +37,17 @@ class Evaluator:
     Every floating tensor is computed as float64, whatever its declared type, and a Cast between floating
     types is the identity: the result is the model's meaning in real numbers. Tensors of other types keep
     theirs. Weights are widened when a node uses them, and a tensor is freed after its last use.
+
+    Args:
+        model: a path, or a loaded model.
+        keep_weights: hold on to the widened weights from run to run, while they take less than an eighth of
+            the machine's memory.
     """
 
-    def __init__(self, model: ModelSource) -> None:
+    def __init__(self, model: ModelSource, *, keep_weights: bool = False) -> None:
         self.model = load(model)
         self._planner = Planner(self.model)
+        self._weights = _Weights(physical_memory() / 8 if keep_weights else 0)
         self._values = _named_values(self.model.graph)
 
     def run(
@@ -73,7 +80,7 @@ class Evaluator:
             [self._value(name) for name in outputs] if outputs is not None else list(self.model.graph.outputs)
         )
         plan = self._planner.main(values)
-        frame = _Frame(None, {}, rounding)
+        frame = _Frame(None, {}, rounding, self._weights)
         frame.values.update(checked_inputs(self.model.graph, inputs))
         results = _run(plan, frame, on_node)
         return {str(value.name): _owned(result) for value, result in zip(values, results, strict=True)}
@@ -85,15 +92,38 @@ class Evaluator:
             raise UsageError(f"the model has no tensor '{name}' in its main graph") from None
 
 
+class _Weights:
+    """The widened weights of a model, of which it keeps as many as there is room for."""
+
+    def __init__(self, room: float) -> None:
+        self._room = room
+        self._kept: dict[ir.Value, Array] = {}
+
+    def __getitem__(self, value: ir.Value) -> Array:
+        if value in self._kept:
+            return self._kept[value]
+        assert value.const_value is not None
+        array = widen(value.const_value.numpy())
+        if array.nbytes <= self._room:
+            self._room -= array.nbytes
+            self._kept[value] = array
+        return array
+
+
 class _Frame:
     """The tensors of one graph while it runs; a subgraph also sees those of the graphs around it."""
 
     def __init__(
-        self, parent: _Frame | None, attributes: Attributes, rounding: RandomRounding | None
+        self,
+        parent: _Frame | None,
+        attributes: Attributes,
+        rounding: RandomRounding | None,
+        weights: _Weights,
     ) -> None:
         self.parent = parent
         self.attributes = attributes
         self.rounding = rounding
+        self.weights = weights
         self.values: dict[ir.Value, Array | None] = {}
         """None stands for an optional input that a function's caller leaves out."""
 
@@ -106,7 +136,7 @@ class _Frame:
             frame = frame.parent
         if value.const_value is None:
             raise ModelError(f"the tensor '{value.name}' is used before it is computed")
-        return widen(value.const_value.numpy())
+        return self.weights[value]
 
 
 def _run(plan: Plan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
@@ -145,7 +175,7 @@ def _compute(step: Step, frame: _Frame) -> list[Array]:
 
 def _call(step: Step, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
     if isinstance(step.computed_by, Plan):
-        return _call_function(step.computed_by, step.attributes(frame.attributes), arguments, frame.rounding)
+        return _call_function(step.computed_by, step.attributes(frame.attributes), arguments, frame)
     if frame.rounding is not None:
         arguments = frame.rounding.operands(step.node, arguments)
     bodies = {name: _body(plan, frame) for name, plan in step.bodies.items()}
@@ -159,16 +189,16 @@ def _call_function(
     plan: Plan,
     attributes: Attributes,
     arguments: Sequence[Array | None],
-    rounding: RandomRounding | None,
+    caller: _Frame,
 ) -> list[Array]:
-    frame = _Frame(None, {**plan.defaults, **attributes}, rounding)
+    frame = _Frame(None, {**plan.defaults, **attributes}, caller.rounding, caller.weights)
     frame.values.update(zip_longest(plan.inputs, arguments))
     return _run(plan, frame)
 
 
 def _body(plan: Plan, outer: _Frame) -> Body:
     def body(*inputs: Array) -> list[Array]:
-        frame = _Frame(outer, outer.attributes, outer.rounding)
+        frame = _Frame(outer, outer.attributes, outer.rounding, outer.weights)
         frame.values.update(zip(plan.inputs, inputs, strict=True))
         return _run(plan, frame)
 

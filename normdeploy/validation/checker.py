@@ -87,8 +87,8 @@ def check(
     _require_tensors(deployed)
     infer(deployed)
     inputs = with_shapes(declared_inputs(deployed), shapes or {})
-    evaluator = Evaluator(deployed)
-    right = evaluator if original is deployed else Evaluator(original)
+    evaluator = Evaluator(deployed, keep_weights=True)
+    right = evaluator if original is deployed else Evaluator(original, keep_weights=True)
     tolerance = given_tolerance(rtol, atol)
     judge = Judge(evaluator, right, tolerance, seed)
     watch = OverflowWatch(deployed) if data is not None else None

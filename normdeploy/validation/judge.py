@@ -57,11 +57,12 @@ class Case:
         self._tolerance = tolerance
         self._seed = seed
         self._inputs = inputs
-        self._other_weights = original is not deployed
         same = original is deployed
         self.expected: Mapping[str, Array] = original.run(inputs, on_node=on_node if same else None)
+        self._exact = self.expected if same else None
+        self._other_weights = not same
         if on_node is not None and not same:
-            deployed.run(inputs, on_node=on_node)
+            self._exact = deployed.run(inputs, on_node=on_node)
 
     def compare(self, name: str, actual: Array) -> Comparison:
         """Compare an output of the reference's shape with the reference's."""
@@ -80,4 +81,4 @@ class Case:
 
     @cached_property
     def _noise(self) -> RoundingNoise:
-        return RoundingNoise(self._deployed, self._inputs, self._seed, self._other_weights)
+        return RoundingNoise(self._deployed, self._inputs, self._seed, self._exact, self._other_weights)

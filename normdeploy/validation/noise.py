@@ -50,17 +50,23 @@ class RoundingNoise:
         evaluator: of the deployed model; its tensors' types say how they are rounded.
         inputs: the batch.
         seed: of the random errors.
+        exact: what the evaluator makes of the inputs, where it is known.
         other_weights: whether the outputs are compared with those of a file with other weights.
     """
 
     def __init__(
-        self, evaluator: Evaluator, inputs: Mapping[str, Array], seed: int, other_weights: bool
+        self,
+        evaluator: Evaluator,
+        inputs: Mapping[str, Array],
+        seed: int,
+        exact: Mapping[str, Array] | None,
+        other_weights: bool,
     ) -> None:
         self._evaluator = evaluator
         self._inputs = inputs
         self._seed = seed
         self._other_weights = other_weights
-        self._exact = evaluator.run(inputs)
+        self._exact = evaluator.run(inputs) if exact is None else exact
         runs = [self._run(index, 1.0) for index in range(_RUNS)]
         self._expected = {
             name: _moderated(exact, [_deviation(run[name], exact) for run in runs])
