@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from normdeploy.backends.device import Device
 from normdeploy.errors import NormdeployError
 
 Array = NDArray[Any]
@@ -31,9 +32,27 @@ class Session(Protocol):
 class PhasedSession(Session, Protocol):
     """A session on a device that can tell copying from computing, by the device's own events."""
 
+    @property
+    def cuda_graph(self) -> bool:
+        """Whether `run_phases` launches the computation as a captured CUDA graph."""
+        ...
+
+    @property
+    def cuda_graph_refusal(self) -> str:
+        """Why it could not be captured; empty where it was, or was not tried yet."""
+        ...
+
     def run_phases(self, inputs: Mapping[str, Array]) -> tuple[float, float, float]:
         """Run once, and wait for the end: milliseconds from host to device, computing, and back."""
         ...
+
+
+@runtime_checkable
+class DeviceSession(Session, Protocol):
+    """A session that may use a GPU."""
+
+    device: Device | None
+    """Where it does, what watches the GPU's memory."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LIBRARY = "libcuda.so.1"
 _NAME_BYTES = 256
+_L2_CACHE_SIZE = 38  # CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, in bytes
+_CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 _NO_GPU = (
     "the NVIDIA driver finds no GPU: give this process one (CUDA_VISIBLE_DEVICES, docker run --gpus all)"
 )
@@ -28,6 +30,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "cuDeviceGetCount": (ctypes.POINTER(ctypes.c_int),),
     "cuDeviceGet": (ctypes.POINTER(ctypes.c_int), ctypes.c_int),
     "cuDeviceGetName": (ctypes.c_char_p, ctypes.c_int, ctypes.c_int),
+    "cuDeviceGetAttribute": (ctypes.POINTER(ctypes.c_int), ctypes.c_int, ctypes.c_int),
     "cuDevicePrimaryCtxRetain": (ctypes.POINTER(ctypes.c_void_p), ctypes.c_int),
     "cuCtxSetCurrent": (ctypes.c_void_p,),
     "cuStreamCreate": (ctypes.POINTER(ctypes.c_void_p), ctypes.c_uint),
@@ -40,6 +43,14 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "cuMemFree_v2": (ctypes.c_uint64,),
     "cuMemcpyHtoDAsync_v2": (ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p),
     "cuMemcpyDtoHAsync_v2": (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p),
+    "cuMemcpyDtoDAsync_v2": (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p),
+    "cuMemGetInfo_v2": (ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_size_t)),
+    "cuStreamBeginCapture_v2": (ctypes.c_void_p, ctypes.c_int),
+    "cuStreamEndCapture": (ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)),
+    "cuGraphInstantiateWithFlags": (ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_ulonglong),
+    "cuGraphLaunch": (ctypes.c_void_p, ctypes.c_void_p),
+    "cuGraphDestroy": (ctypes.c_void_p,),
+    "cuGraphExecDestroy": (ctypes.c_void_p,),
 }
 """The calls that are made, with their arguments; all return a status."""
 
@@ -123,6 +134,15 @@ class Gpu:
         self._driver.call("cuStreamCreate", ctypes.byref(stream), 0)
         assert stream.value is not None
         self.stream: int = stream.value
+        cache = ctypes.c_int()
+        self._driver.call("cuDeviceGetAttribute", ctypes.byref(cache), _L2_CACHE_SIZE, device)
+        self.l2_bytes = cache.value
+
+    def free_memory(self) -> int:
+        """Bytes of the GPU's memory that nobody has taken: every process on it counts."""
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        self._driver.call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+        return free.value
 
     @contextmanager
     def memory(self, nbytes: int) -> Iterator[int]:
@@ -148,6 +168,10 @@ class Gpu:
         if array.nbytes:
             self._driver.call("cuMemcpyDtoHAsync_v2", array.ctypes.data, address, array.nbytes, self.stream)
 
+    def copy(self, source: int, target: int, nbytes: int) -> None:
+        """Begin to copy from one address on the GPU to another."""
+        self._driver.call("cuMemcpyDtoDAsync_v2", target, source, nbytes, self.stream)
+
     def synchronize(self) -> None:
         """Wait until everything in the stream is done.
 
@@ -171,6 +195,46 @@ class Gpu:
     def record(self, event: ctypes.c_void_p) -> None:
         """Set a mark after what is in the stream so far."""
         self._driver.call("cuEventRecord", event, self.stream)
+
+    @contextmanager
+    def graph(self, enqueue: Callable[[], bool]) -> Iterator[ctypes.c_void_p]:
+        """What `enqueue` puts into the stream, captured to be launched as a whole; destroyed on leaving.
+
+        Capturing runs nothing. It is this thread's alone: what others do meanwhile does not end it.
+
+        Args:
+            enqueue: only puts work into the stream, with no wait and no allocation; false if it fails.
+
+        Raises:
+            CudaError: it fails, or does what cannot be captured. The stream can be used as before.
+        """
+        executable = ctypes.c_void_p()
+        captured = self._capture(enqueue)
+        try:
+            self._driver.call("cuGraphInstantiateWithFlags", ctypes.byref(executable), captured, 0)
+        finally:
+            self._driver.call("cuGraphDestroy", captured)
+        try:
+            yield executable
+        finally:
+            self._driver.call("cuGraphExecDestroy", executable)
+
+    def _capture(self, enqueue: Callable[[], bool]) -> ctypes.c_void_p:
+        captured, enqueued = ctypes.c_void_p(), False
+        self._driver.call("cuStreamBeginCapture_v2", self.stream, _CAPTURE_THREAD_LOCAL)
+        try:
+            enqueued = enqueue()
+        finally:
+            self._driver.call("cuStreamEndCapture", self.stream, ctypes.byref(captured))
+        if not enqueued:
+            if captured:
+                self._driver.call("cuGraphDestroy", captured)
+            raise CudaError("what was to be captured could not be enqueued")
+        return captured
+
+    def launch(self, executable: ctypes.c_void_p) -> None:
+        """Begin to run a captured graph."""
+        self._driver.call("cuGraphLaunch", executable, self.stream)
 
     def milliseconds(self, begin: ctypes.c_void_p, end: ctypes.c_void_p) -> float:
         """The time between two marks that the GPU has passed."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from normdeploy.backends.base import Array, LayeredSession, PhasedSession, Session
+from normdeploy.backends.base import Array, DeviceSession, LayeredSession, PhasedSession, Session
 from normdeploy.errors import UsageError
 
 _STATUS = Path("/proc/self/status")
@@ -32,13 +33,17 @@ class Measurement:
         self._slots = 1
         self._turn = 0
         self._peak = _peak_memory()
+        self._device = session.device if isinstance(session, DeviceSession) else None
 
     def answer(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[dict[str, Any], Any]:
         """Serve one request; see `normdeploy.backends.worker` for what each one takes and gives."""
         if header["request"] == "hold":
-            return self._hold(arrays), {}
+            with self._watch_device():
+                return self._hold(arrays), {}
         if header["request"] == "measure":
-            return self._measure(header["seconds"], header["untimed"])
+            with self._watch_device():
+                seen = self._measure(header["seconds"], header["untimed"])
+            return self._state(), seen
         if header["request"] == "layers":
             return self._layers(header["runs"]), {}
         raise UsageError(f"there is no request '{header['request']}'")
@@ -51,7 +56,7 @@ class Measurement:
         self._session.run(self._next())
         return {"first_ns": time.perf_counter_ns() - began}
 
-    def _measure(self, seconds: float, untimed: int) -> tuple[dict[str, Any], dict[str, Array]]:
+    def _measure(self, seconds: float, untimed: int) -> dict[str, Array]:
         """Run `untimed` times, then for `seconds` and once at least, each run timed on its own."""
         for _ in range(untimed):
             self._session.run(self._next())
@@ -75,14 +80,32 @@ class Measurement:
         if phases:
             arrays["phases_ms"] = np.array(phases, np.float64)
         self._watch_memory()
-        return {"peak_memory_bytes": self._peak}, arrays
+        return arrays
+
+    def _state(self) -> dict[str, Any]:
+        """What is known of the session after a turn."""
+        phased = self._session if isinstance(self._session, PhasedSession) else None
+        return {
+            "peak_memory_bytes": self._peak,
+            "peak_device_memory_bytes": self._device.peak_memory_bytes if self._device else None,
+            "cuda_graph": phased.cuda_graph if phased else None,
+            "cuda_graph_refusal": phased.cuda_graph_refusal if phased else "",
+        }
+
+    def _watch_device(self) -> AbstractContextManager[None]:
+        return self._device.at_work() if self._device else nullcontext()
 
     def _layers(self, runs: int) -> dict[str, Any]:
-        """Per-layer times by the runtime's own profiler; null where it has none."""
+        """Per-layer times by the runtime's own profiler; null where it has none. The device's bandwidth."""
         if not isinstance(self._session, LayeredSession):
-            return {"layers": None}
+            return {"layers": None, "copy_bandwidth": None}
         inputs = [self._next() for _ in range(runs)]
-        return {"layers": [layer.to_json() for layer in self._session.layer_times(inputs)]}
+        layers = [layer.to_json() for layer in self._session.layer_times(inputs)]
+        # Only a session that the device itself times has layer times to set the device's bandwidth against:
+        # onnxruntime's profiler sees a kernel's launch, not its end.
+        timed = isinstance(self._session, PhasedSession)
+        bandwidth = self._device.copy_bandwidth() if self._device is not None and timed else None
+        return {"layers": layers, "copy_bandwidth": bandwidth}
 
     def _next(self) -> dict[str, Array]:
         slot = self._turn % self._slots

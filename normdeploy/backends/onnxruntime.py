@@ -15,6 +15,8 @@ import ml_dtypes
 import numpy as np
 
 from normdeploy.backends.base import Array, LayerTime
+from normdeploy.backends.cuda import CudaError, Gpu
+from normdeploy.backends.device import Device
 from normdeploy.backends.onnxruntime_layers import layer_times, with_names
 from normdeploy.errors import BackendUnavailable, MissingDependencyError
 
@@ -83,12 +85,22 @@ def _on_gpu(model: Path, providers: Sequence[Provider]) -> OnnxRuntimeSession:
     if wanted == _TENSORRT[0]:
         with contextlib.suppress(ImportError, OSError):
             importlib.import_module("tensorrt_libs")  # loads the TensorRT libraries that pip installed
-    session = OnnxRuntimeSession(model, providers)
+    device = _device()
+    with device.at_work() if device else contextlib.nullcontext():
+        session = OnnxRuntimeSession(model, providers, device)
     if wanted not in session.providers:
         raise BackendUnavailable(
             f"onnxruntime {onnxruntime.__version__} does not get its {wanted} to work: {_obstacle(wanted)}"
         )
     return session
+
+
+def _device() -> Device | None:
+    """The GPU; None where the driver does not give it, of which onnxruntime has more to say."""
+    try:
+        return Device(Gpu())
+    except CudaError:
+        return None
 
 
 def _obstacle(provider: str) -> str:
@@ -118,10 +130,11 @@ class OnnxRuntimeSession:
 
     Attributes:
         providers: those that onnxruntime got to work.
+        device: the GPU that it uses, if any.
     """
 
-    def __init__(self, model: Path, providers: Sequence[Provider]) -> None:
-        self._model, self._providers = model, list(providers)
+    def __init__(self, model: Path, providers: Sequence[Provider], device: Device | None = None) -> None:
+        self._model, self._providers, self.device = model, list(providers), device
         self._session = self._open(str(model), _options())
         declared = (*self._session.get_inputs(), *self._session.get_outputs())
         self._has_extension_types = any(_element(value.type) in _EXTENSION_TYPES for value in declared)

@@ -9,9 +9,12 @@ code prints to either stream ends on standard error. The first request opens a s
 Each later one without a header carries inputs, and its reply the outputs. The others time the session::
 
     {"request": "hold"} + inputs, stacked along a first axis  ->  {"first_ns": nanoseconds of the first run}
-    {"request": "measure", "seconds": s, "untimed": runs}     ->  {"peak_memory_bytes": N | null}
+    {"request": "measure", "seconds": s, "untimed": runs}     ->  {"peak_memory_bytes": N | null,
+        "peak_device_memory_bytes": N | null, "cuda_graph": bool | null,
+        "cuda_graph_refusal": reason}    null without a device that tells
         + began_ns, latency_ns: int64 per run; phases_ms: (runs, 3), see `PhasedSession`
-    {"request": "layers", "runs": N}                          ->  {"layers": [`LayerTime`] | null}
+    {"request": "layers", "runs": N}                          ->  {"layers": [`LayerTime`] | null,
+        "copy_bandwidth": bytes per second, read and written together | null}    see `Device`
 
 A failure is answered as
 {"error": message, "status": "crashed" | "unavailable"}, after which the process ends. The end of the

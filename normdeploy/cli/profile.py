@@ -21,7 +21,7 @@ from normdeploy.profiling.comparison import Comparison
 from normdeploy.profiling.layers import Layer
 from normdeploy.profiling.page import html
 from normdeploy.profiling.profiler import DEFAULT_DURATION
-from normdeploy.profiling.report import LIMITED_PERCENTILE
+from normdeploy.profiling.report import LIMITED_PERCENTILE, mebibytes
 from normdeploy.profiling.statistics import PERCENTILES, Summary
 from normdeploy.reference.memory import physical_memory
 from normdeploy.validation.checker import DEFAULT_TIMEOUT
@@ -160,8 +160,12 @@ def _show(result: Profile, max_latency: float | None) -> None:
             text = f"{result.label(backend)}: not stable: {backend.disturbance}"
             out.print(text, markup=False, soft_wrap=True)
     for backend in measured:
+        if backend.cuda_graph is False:
+            text = f"{result.label(backend)}: without a CUDA graph: {backend.cuda_graph_refusal}"
+            out.print(text, markup=False, soft_wrap=True)
+    for backend in measured:
         if backend.layers is not None:
-            out.print(_layers(result.label(backend), backend.layers))
+            out.print(_layers(result.label(backend), backend.layers, backend.copy_bandwidth))
     for line in _best_batches(result, max_latency):
         out.print(line, markup=False, soft_wrap=True)
     for change in result.changes:
@@ -182,7 +186,7 @@ def _show(result: Profile, max_latency: float | None) -> None:
 
 
 _LATENCY = ("mean ms", "± 95 %", "min", *(f"p{p}" for p in PERCENTILES), "max")
-_REST = ("runs", "cv", "per s", "first ms", "build ms", "peak MiB")
+_REST = ("runs", "cv", "per s", "first ms", "build ms", "peak MiB", "GPU MiB")
 
 
 def _table(
@@ -215,10 +219,11 @@ def _rest(backend: BackendProfile, latency: Summary) -> Iterator[str]:
     yield f"{backend.throughput_per_s:.4g}"
     yield f"{backend.first_ms:.4g}"
     yield f"{backend.build_ms:.4g}"
-    yield "-" if backend.peak_memory_bytes is None else f"{backend.peak_memory_bytes / 2**20:.0f}"
+    yield mebibytes(backend.peak_memory_bytes)
+    yield mebibytes(backend.peak_device_memory_bytes)
 
 
-def _layers(label: str, layers: Sequence[Layer]) -> Table:
+def _layers(label: str, layers: Sequence[Layer], copy_bandwidth: float | None) -> Table:
     title = escape(f"{label}: {len(layers)} steps of the runtime")
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("step", overflow="fold")
@@ -226,6 +231,13 @@ def _layers(label: str, layers: Sequence[Layer]) -> Table:
     table.add_column("mean ms", justify="right")
     table.add_column("share", justify="right")
     table.add_column("nodes of the model", overflow="fold")
+    if copy_bandwidth is not None:
+        table.caption = (
+            f"floor: bytes in and out once, at the {copy_bandwidth / 1e9:.0f} GB/s of copies in GPU memory"
+        )
+        table.caption_justify = "left"
+        table.add_column("floor ms", justify="right")
+        table.add_column("floor/measured", justify="right")
     shown = sorted(layers, key=lambda layer: -layer.mean_ms)
     for layer in shown[:_MOST_LAYERS]:
         style = "bold" if layer.normalization and not layer.fused else None
@@ -236,6 +248,7 @@ def _layers(label: str, layers: Sequence[Layer]) -> Table:
             f"{layer.mean_ms:.3g}",
             f"{layer.share:.1%}",
             escape(nodes),
+            *_floor(layer, copy_bandwidth),
             style=style,
         )
     rest = shown[_MOST_LAYERS:]
@@ -247,10 +260,11 @@ def _layers(label: str, layers: Sequence[Layer]) -> Table:
     return table
 
 
-def _nodes(layer: Layer) -> str:
-    """The model's nodes, with the kind of normalization among them."""
-    kind = f" ({layer.normalization}{', fused' * layer.fused})" if layer.normalization else ""
-    return ", ".join(layer.nodes) + kind
+def _floor(layer: Layer, copy_bandwidth: float | None) -> Iterator[str]:
+    """The cells of the roofline; none where no step has one."""
+    if copy_bandwidth is not None:
+        yield f"{layer.roofline.floor_ms:.3g}" if layer.roofline else ""
+        yield f"{layer.roofline.share:.0%}" if layer.roofline else ""
 
 
 def _best_batches(result: Profile, max_latency: float | None) -> Iterator[str]:

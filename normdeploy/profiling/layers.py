@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from normdeploy.backends.base import LayerTime
 from normdeploy.graph.normalizations import normalizations
 from normdeploy.graph.scopes import node_name
+from normdeploy.profiling.roofline import Roofline, bytes_moved, roofline
 
 _LAYOUT_SUFFIX = "_nchwc"
 """onnxruntime names a node that it moves to its blocked layout by its output, and this."""
@@ -34,6 +35,8 @@ class Layer:
         nodes: the model's nodes that it computes, in their order; none for what the runtime added.
         normalization: the kind of normalization among them; None if there is none.
         fused: whether a convolution or a matrix product is among them too, and takes most of the time.
+        roofline: of a normalization on its own, where the device's bandwidth is known; where several steps
+            compute the same nodes, that of them all together.
     """
 
     name: str
@@ -43,10 +46,19 @@ class Layer:
     nodes: Sequence[str]
     normalization: str | None
     fused: bool
+    roofline: Roofline | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields."""
-        return {**asdict(self), "nodes": list(self.nodes)}
+        """Its fields; those of the roofline are null without one."""
+        fields = asdict(self)
+        known = fields.pop("roofline") or {}
+        return {
+            **fields,
+            "nodes": list(self.nodes),
+            "bytes_moved": known.get("bytes_moved"),
+            "floor_ms": known.get("floor_ms"),
+            "floor_share": known.get("share"),
+        }
 
 
 Kinds = Mapping[str, str]
@@ -87,6 +99,26 @@ def attribute(times: Sequence[LayerTime], model: ir.Model, kinds: Kinds) -> list
         fused = any(node.op_type in _PRODUCTS and not _kind(node_name(node), kinds) for node in nodes_of_step)
         layers.append(Layer(time.name, time.op_type, time.ms, time.ms / total, names, kind, fused))
     return layers
+
+
+def with_rooflines(layers: Sequence[Layer], model: ir.Model, bytes_per_second: float) -> list[Layer]:
+    """The steps, those that are normalization on its own with their rooflines.
+
+    Args:
+        layers: all steps.
+        model: the one that they were attributed to, with the sizes that it ran with.
+        bytes_per_second: of the device's memory, read and written together.
+    """
+    nodes = {node_name(node): node for node in model.graph}
+    found = []
+    for layer in layers:
+        measured_ms = sum(other.mean_ms for other in layers if other.nodes == layer.nodes)
+        if layer.normalization and not layer.fused and measured_ms > 0:
+            moved = bytes_moved([nodes[name] for name in layer.nodes])
+            if moved is not None:
+                layer = replace(layer, roofline=roofline(moved, bytes_per_second, measured_ms))
+        found.append(layer)
+    return found
 
 
 def _kind(name: str, kinds: Kinds) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
-from normdeploy.profiling.report import LIMITED_PERCENTILE, BackendProfile, Profile
+from normdeploy.profiling.report import LIMITED_PERCENTILE, BackendProfile, Profile, mebibytes
 from normdeploy.profiling.statistics import PERCENTILES, Floats, Summary
 
 _POINTS = 400
@@ -63,14 +63,24 @@ def _add_latency(page: Page, profile: Profile, measured: Sequence[BackendProfile
     headings = ["backend", "runs", "mean ms", "95 % from", "to", "min", *names, "max", "per second"]
     page.add_table(headings, [list(_row(profile, backend)) for backend in measured])
     page.add_table(
-        ["backend", "first run ms", "build ms", "warm-up runs", "peak memory MiB"],
+        [
+            "backend",
+            "first run ms",
+            "build ms",
+            "warm-up runs",
+            "peak memory MiB",
+            "GPU memory MiB",
+            "CUDA graph",
+        ],
         [
             [
                 profile.label(backend),
                 f"{backend.first_ms:.4g}",
                 f"{backend.build_ms:.4g}",
                 str(backend.warm_up.runs) if backend.warm_up else "-",
-                "-" if backend.peak_memory_bytes is None else f"{backend.peak_memory_bytes / 2**20:.0f}",
+                mebibytes(backend.peak_memory_bytes),
+                mebibytes(backend.peak_device_memory_bytes),
+                {None: "-", True: "yes", False: "no"}[backend.cuda_graph],
             ]
             for backend in measured
         ],
@@ -180,7 +190,16 @@ def _add_layers(page: Page, profile: Profile, backend: BackendProfile) -> None:
     figure = charts.bars(labels, [layer.mean_ms for layer in slowest], x="ms")
     page.add_figure(figure, "Slowest steps; ★ normalization")
     page.add_table(
-        ["step", "operator", "mean ms", "share", "nodes of the model", "normalization"],
+        [
+            "step",
+            "operator",
+            "mean ms",
+            "share",
+            "nodes of the model",
+            "normalization",
+            "floor ms",
+            "floor/measured",
+        ],
         [
             [
                 layer.name,
@@ -189,6 +208,8 @@ def _add_layers(page: Page, profile: Profile, backend: BackendProfile) -> None:
                 f"{layer.share:.1%}",
                 ", ".join(layer.nodes),
                 f"{layer.normalization}{', fused' * layer.fused}" if layer.normalization else "",
+                f"{layer.roofline.floor_ms:.3g}" if layer.roofline else "",
+                f"{layer.roofline.share:.0%}" if layer.roofline else "",
             ]
             for layer in backend.layers
         ],

@@ -20,8 +20,9 @@ from normdeploy.profiling.baseline import read_baseline
 from normdeploy.profiling.comparison import compare_sessions
 from normdeploy.profiling.environment import environment
 from normdeploy.profiling.inputs import Feed, make_feed, with_batch
-from normdeploy.profiling.layers import Kinds, attribute, normalization_kinds
+from normdeploy.profiling.layers import Kinds, Layer, attribute, normalization_kinds, with_rooflines
 from normdeploy.profiling.report import BackendProfile, Change, Profile
+from normdeploy.profiling.roofline import with_input_shapes
 from normdeploy.profiling.schedule import SESSIONS, number_of_rounds, orders, warm_up
 from normdeploy.profiling.stability import disturbance
 from normdeploy.profiling.statistics import summarize
@@ -193,9 +194,23 @@ def _describe(
         warm_up=subject.warm_up,
         peak_memory_bytes=subject.peak_memory_bytes,
         disturbance=disturbance(latency, subject.measured, subject.warm_up, duration, machine),
-        layers=None if subject.layers is None else attribute(subject.layers, graph, kinds),
+        peak_device_memory_bytes=subject.peak_device_memory_bytes,
+        cuda_graph=subject.cuda_graph,
+        cuda_graph_refusal=subject.cuda_graph_refusal,
+        layers=_layers(subject, graph, kinds),
+        copy_bandwidth=subject.copy_bandwidth,
         measured=subject.measured,
     )
+
+
+def _layers(subject: Subject, graph: ir.Model, kinds: Kinds) -> list[Layer] | None:
+    """The runtime's steps, with rooflines where the device's bandwidth is known."""
+    if subject.layers is None:
+        return None
+    layers = attribute(subject.layers, graph, kinds)
+    if subject.copy_bandwidth is None:
+        return layers
+    return with_rooflines(layers, with_input_shapes(graph, subject.feed.shapes), subject.copy_bandwidth)
 
 
 def _once_if_unavailable(found: Sequence[BackendProfile]) -> list[BackendProfile]:

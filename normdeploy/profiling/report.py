@@ -38,8 +38,16 @@ class BackendProfile:
         warm_up: what was run before anything counted.
         peak_memory_bytes: the largest resident set of its process, Python and the runtime included, the
             inputs that it holds to rotate through excluded.
+        peak_device_memory_bytes: the most of the GPU's memory that the process was seen to have taken after
+            loading the model or after a turn, without CUDA's own context; None without a GPU. See
+            `normdeploy.backends.device.Device`.
+        cuda_graph: whether the timed runs launched the computation as a captured CUDA graph, or kernel by
+            kernel because it could not be captured; None for a runtime that does not tell.
+        cuda_graph_refusal: why it could not be captured; else empty.
         disturbance: why the numbers are not stable and what to do; empty if they are.
         layers: the runtime's own steps, if asked for and told.
+        copy_bandwidth: bytes per second, read and written together, of copies within the GPU's memory, that
+            the layers' rooflines were made with.
         log: the last lines that its process wrote, if it failed.
         versions: of the runtime's libraries.
         measured: every run.
@@ -59,8 +67,12 @@ class BackendProfile:
     first_ms: float = 0.0
     warm_up: WarmUp | None = None
     peak_memory_bytes: int | None = None
+    peak_device_memory_bytes: int | None = None
+    cuda_graph: bool | None = None
+    cuda_graph_refusal: str = ""
     disturbance: str = ""
     layers: Sequence[Layer] | None = None
+    copy_bandwidth: float | None = None
     log: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Measured = field(default_factory=Measured)
@@ -85,12 +97,16 @@ class BackendProfile:
             "compute_ms": _json(self.compute),
             "transfer_ms": _json(self.transfer),
             "peak_memory_bytes": self.peak_memory_bytes,
+            "peak_device_memory_bytes": self.peak_device_memory_bytes,
+            "cuda_graph": self.cuda_graph,
+            "cuda_graph_refusal": self.cuda_graph_refusal,
             "build_ms": self.build_ms if self.latency else None,
             "first_ms": self.first_ms if self.latency else None,
             "warm_up": asdict(self.warm_up) if self.warm_up else None,
             "stable": self.latency is not None and not self.disturbance,
             "disturbance": self.disturbance,
             "layers": None if self.layers is None else [layer.to_json() for layer in self.layers],
+            "copy_bandwidth_bytes_per_s": self.copy_bandwidth,
             "log": list(self.log),
             "versions": dict(self.versions),
         }
@@ -212,3 +228,8 @@ class Profile:
 
 def _json(summary: Summary | None) -> dict[str, Any] | None:
     return summary.to_json() if summary else None
+
+
+def mebibytes(nbytes: int | None) -> str:
+    """For a table: in MiB, "-" for what is not known."""
+    return "-" if nbytes is None else f"{nbytes / 2**20:.0f}"

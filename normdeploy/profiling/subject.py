@@ -75,7 +75,11 @@ class Subject:
         self.build_ms = self.first_ms = 0.0
         self.warm_up: WarmUp | None = None
         self.peak_memory_bytes: int | None = None
+        self.peak_device_memory_bytes: int | None = None
+        self.cuda_graph: bool | None = None
+        self.cuda_graph_refusal = ""
         self.layers: list[LayerTime] | None = None
+        self.copy_bandwidth: float | None = None
         self._session: WorkerSession | None = None
         self._opened = 0
 
@@ -139,6 +143,7 @@ class Subject:
         header, _ = self._ask({"request": "layers", "runs": runs}, "profiling the layers")
         if header.get("layers") is not None:
             self.layers = [LayerTime(**layer) for layer in header["layers"]]
+            self.copy_bandwidth = header["copy_bandwidth"]
 
     def _run(self, seconds: float, untimed: int) -> dict[str, NDArray[Any]]:
         header, seen = self._ask(
@@ -146,9 +151,12 @@ class Subject:
             "running the model",
             seconds=seconds,
         )
-        peak = header.get("peak_memory_bytes")
-        if peak is not None:
-            self.peak_memory_bytes = max(peak, self.peak_memory_bytes or 0)
+        self.peak_memory_bytes = _larger(self.peak_memory_bytes, header.get("peak_memory_bytes"))
+        self.peak_device_memory_bytes = _larger(
+            self.peak_device_memory_bytes, header.get("peak_device_memory_bytes")
+        )
+        self.cuda_graph = header.get("cuda_graph", self.cuda_graph)
+        self.cuda_graph_refusal = header.get("cuda_graph_refusal", self.cuda_graph_refusal)
         return seen or {"latency_ns": np.empty(0), "began_ns": np.empty(0)}
 
     def _ask(
@@ -165,3 +173,7 @@ class Subject:
         except BackendFailure as failure:
             self.failure = failure
             return {}, {}
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return max((value for value in (one, other) if value is not None), default=None)

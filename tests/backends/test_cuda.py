@@ -1,7 +1,5 @@
 """The driver's calls: what happens where there is none; what they do, where there is one."""
 
-import ctypes
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,39 +22,21 @@ def test_no_driver_is_an_error_that_says_what_to_do(monkeypatch):
         Gpu()
 
 
-@pytest.fixture(scope="module")
-def host_driver(tmp_path_factory):
-    """A driver whose device is the host: arguments that do not fit crash or fail here as they would there."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    shared = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
-    source = Path(__file__).with_name("host_driver.c")
-    subprocess.run([compiler, "-Wall", "-Werror", "-shared", "-fPIC", source, "-o", shared], check=True)
-    return shared
-
-
-@pytest.fixture
-def host_gpu(host_driver, monkeypatch):
-    monkeypatch.setattr(cuda, "_LIBRARY", str(host_driver))
-    return Gpu()
-
-
-def test_every_call_takes_its_arguments(host_driver, host_gpu):
+def test_every_call_takes_its_arguments(host_gpu, counters):
     assert (host_gpu.name, host_gpu.driver_version) == ("Host Emulation", "13.2")
     copy_there_and_back(host_gpu)
     with host_gpu.memory(0) as address:
         host_gpu.upload(np.empty(0), address)
-    assert ctypes.CDLL(str(host_driver)).live_objects() == 0
+    assert counters.live_objects() == 0
 
 
-def test_a_call_that_fails_gives_the_drivers_words(host_driver, host_gpu):
+def test_a_call_that_fails_gives_the_drivers_words(host_gpu, counters):
     message = r"the NVIDIA driver's cuMemAlloc_v2 fails: out of memory \(status 2\)"
     with pytest.raises(CudaError, match=message), host_gpu.memory(2**50):
         pass
     with pytest.raises(ZeroDivisionError), host_gpu.memory(8), host_gpu.events(2):
         _ = 1 / 0
-    assert ctypes.CDLL(str(host_driver)).live_objects() == 0
+    assert counters.live_objects() == 0
 
 
 def copy_there_and_back(gpu: Gpu) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from normdeploy.backends.base import Array, LayerTime
 from normdeploy.backends.cuda import CudaError, Gpu
+from normdeploy.backends.device import Device
+from normdeploy.backends.tensorrt.bound import BoundContext, Phases
 from normdeploy.backends.tensorrt.engine import build_engine, deserialize
 from normdeploy.backends.tensorrt.layers import layer_recorder, layer_times
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
@@ -43,8 +42,10 @@ class TensorRtSession:
             self._gpu = Gpu()
         except CudaError as error:
             raise BackendUnavailable(str(error)) from error
+        self.device = Device(self._gpu)
         self._plugins = plugins
-        self._model = ParsedModel(library, trt, model, plugins)
+        with self.device.at_work():
+            self._model = ParsedModel(library, trt, model, plugins)
         self._dtypes = {
             name: dtype_of(tensor.dtype, name)
             for name, tensor in (*self._model.inputs.items(), *self._model.outputs.items())
@@ -55,70 +56,61 @@ class TensorRtSession:
             "GPU": self._gpu.name,
         }
         self._shapes: dict[str, tuple[int, ...]] | None = None
-        self._context: Any = None
+        self._bound: BoundContext | None = None
         static = {name: tuple(tensor.shape) for name, tensor in self._model.inputs.items()}
         if not any(-1 in shape for shape in static.values()):
-            self._prepare(static)
+            with self.device.at_work():
+                self._bound = self._prepare(static)
+
+    @property
+    def cuda_graph(self) -> bool:
+        """Whether `run_phases` launches the computation as a CUDA graph."""
+        return self._bound is not None and self._bound.has_graph
+
+    @property
+    def cuda_graph_refusal(self) -> str:
+        """Why the computation could not be captured, if so."""
+        return self._bound.graph_refusal if self._bound is not None else ""
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs of the model."""
-        outputs, _ = self._run(inputs)
+        bound, arrays = self._bind(inputs)
+        outputs, _ = bound.run(arrays, with_graph=False)
         return outputs
 
-    def run_phases(self, inputs: Mapping[str, Array]) -> tuple[float, float, float]:
-        """Run once: milliseconds from host to device, computing, and back, by CUDA's events."""
-        _, phases = self._run(inputs)
+    def run_phases(self, inputs: Mapping[str, Array]) -> Phases:
+        """Run once, as a CUDA graph where it can be captured: milliseconds of each phase."""
+        bound, arrays = self._bind(inputs)
+        if not bound.has_graph and not bound.graph_refusal:
+            bound.run(arrays, with_graph=False)
+            bound.try_graph()
+        _, phases = bound.run(arrays, with_graph=True)
         return phases
 
     def layer_times(self, inputs: Sequence[Mapping[str, Array]]) -> list[LayerTime]:
         """Each layer's time by TensorRT's own profiler, which slows this session from then on."""
-        self.run(inputs[0])
+        bound, _ = self._bind(inputs[0])
         recorder = layer_recorder(self._model.trt)
-        self._context.profiler = recorder
+        self.run(inputs[0])
+        bound.context.profiler = recorder
         for arrays in inputs:
             self.run(arrays)
         return layer_times(recorder.total_ms, len(inputs))
 
-    def _run(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, float, float]]:
+    def _bind(self, inputs: Mapping[str, Array]) -> tuple[BoundContext, dict[str, Array]]:
+        """A context for these inputs' shapes, and the inputs in the engine's types."""
         arrays = {name: as_dtype(inputs[name], self._dtypes[name], name) for name in self._model.inputs}
         shapes = {name: array.shape for name, array in arrays.items()}
-        if shapes != self._shapes:
-            self._prepare(shapes)
-        gpu, context, messages = self._gpu, self._context, self._model.messages
-        outputs = {
-            name: np.empty(self._output_shape(name), self._dtypes[name]) for name in self._model.outputs
-        }
-        with ExitStack() as stack:
-            addresses = {
-                name: stack.enter_context(gpu.memory(array.nbytes))
-                for name, array in (*arrays.items(), *outputs.items())
-            }
-            for name, address in addresses.items():
-                if not context.set_tensor_address(name, address):
-                    raise RuntimeError(f"tensor '{name}' takes no address: {messages.reason}")
-            begun, uploaded, computed, downloaded = stack.enter_context(gpu.events(4))
-            gpu.record(begun)
-            for name, array in arrays.items():
-                gpu.upload(array, addresses[name])
-            gpu.record(uploaded)
-            if not context.execute_async_v3(gpu.stream):
-                raise RuntimeError(f"running the engine fails: {messages.reason}")
-            gpu.record(computed)
-            for name, array in outputs.items():
-                gpu.download(addresses[name], array)
-            gpu.record(downloaded)
-            gpu.synchronize()
-            phases = (
-                gpu.milliseconds(begun, uploaded),
-                gpu.milliseconds(uploaded, computed),
-                gpu.milliseconds(computed, downloaded),
-            )
-        return outputs, phases
+        if self._bound is None or shapes != self._shapes:
+            self._bound = self._prepare(shapes)
+        return self._bound, arrays
 
-    def _prepare(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Make an engine for exactly these shapes, and a context of it."""
+    def _prepare(self, shapes: Mapping[str, tuple[int, ...]]) -> BoundContext:
+        """Make an engine for exactly these shapes, and a context of it in the place of the last one."""
         model = self._model
-        self._shapes = self._context = None
+        if self._bound is not None:
+            self._bound.close()
+        self._bound, self._shapes = None, dict(shapes)
         exact = {name: (shape, shape, shape) for name, shape in shapes.items()}
         engine = deserialize(model.trt, build_engine(model, exact).plan, model.messages, self._plugins)
         context = engine.create_execution_context()
@@ -127,10 +119,17 @@ class TensorRtSession:
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
                 raise RuntimeError(f"input '{name}' of shape {shape} is refused: {model.messages.reason}")
-        self._context, self._shapes = context, dict(shapes)
+        return BoundContext(
+            self._gpu,
+            context,
+            {name: (shape, self._dtypes[name]) for name, shape in shapes.items()},
+            {name: (_fixed_shape(context, name), self._dtypes[name]) for name in model.outputs},
+            model.messages,
+        )
 
-    def _output_shape(self, name: str) -> tuple[int, ...]:
-        shape = tuple(self._context.get_tensor_shape(name))
-        if -1 in shape:
-            raise ModelError(f"output '{name}' has a shape that depends on the data, which is not supported")
-        return shape
+
+def _fixed_shape(context: Any, name: str) -> tuple[int, ...]:
+    shape = tuple(context.get_tensor_shape(name))
+    if -1 in shape:
+        raise ModelError(f"output '{name}' has a shape that depends on the data, which is not supported")
+    return shape
