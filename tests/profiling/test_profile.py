@@ -246,4 +246,4 @@ def test_phases_of_a_gpu(path, name):
     assert found.cuda_graph, found.cuda_graph_refusal
     assert 0 < found.peak_device_memory_bytes < 2**34
     assert found.copy_bandwidth > 1e10
-    assert any(layer.roofline for layer in found.layers if layer.normalization and not layer.fused)
+    assert all(layer.roofline for layer in found.layers if layer.normalization and not layer.fused)
