@@ -16,6 +16,7 @@ from normdeploy.reference.memory import physical_memory
 from normdeploy.reference.plan import Attributes, Plan, Planner, Step
 from normdeploy.reference.rounding import RandomRounding
 from normdeploy.reference.signature import Body
+from normdeploy.reference.threads import one_blas_thread
 
 NodeObserver = Callable[[ir.Node, Sequence[Array]], None]
 """Called with a node and its computed outputs, in the node's order."""
@@ -82,7 +83,8 @@ class Evaluator:
         plan = self._planner.main(values)
         frame = _Frame(None, {}, rounding, self._weights)
         frame.values.update(checked_inputs(self.model.graph, inputs))
-        results = _run(plan, frame, on_node)
+        with one_blas_thread():
+            results = _run(plan, frame, on_node)
         return {str(value.name): _owned(result) for value, result in zip(values, results, strict=True)}
 
     def _value(self, name: str) -> ir.Value:

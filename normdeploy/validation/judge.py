@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,32 +52,27 @@ class Case:
         inputs: Mapping[str, Array],
         on_node: NodeObserver | None,
     ) -> None:
-        self._deployed = deployed
-        self._tolerance = tolerance
-        self._seed = seed
-        self._inputs = inputs
         same = original is deployed
         self.expected: Mapping[str, Array] = original.run(inputs, on_node=on_node if same else None)
-        self._exact = self.expected if same else None
-        self._other_weights = not same
+        exact = self.expected if same else None
         if on_node is not None and not same:
-            self._exact = deployed.run(inputs, on_node=on_node)
+            exact = deployed.run(inputs, on_node=on_node)
+        self._judged_by: Tolerance | RoundingNoise = tolerance or RoundingNoise(
+            deployed, inputs, seed, exact, other_weights=not same
+        )
 
     def compare(self, name: str, actual: Array) -> Comparison:
         """Compare an output of the reference's shape with the reference's."""
         expected = self.expected[name]
-        if self._tolerance is not None:
-            return compare(actual, expected, self._tolerance.allowed(expected))
+        if isinstance(self._judged_by, Tolerance):
+            return compare(actual, expected, self._judged_by.allowed(expected))
+        noise = self._judged_by
         if expected.dtype != np.float64:
             found = compare(actual, expected)
-            return found if not found.wrong else compare(actual, expected, self._noise.reach(name))
-        sigma = self._noise.expected(name)
+            return found if not found.wrong else compare(actual, expected, noise.reach(name))
+        sigma = noise.expected(name)
         allowed = factor(expected.size) * sigma
         found = compare(actual, expected, allowed, sigma)
         if not found.wrong:
             return found
-        return compare(actual, expected, np.maximum(allowed, self._noise.reach(name)), sigma)
-
-    @cached_property
-    def _noise(self) -> RoundingNoise:
-        return RoundingNoise(self._deployed, self._inputs, self._seed, self._exact, self._other_weights)
+        return compare(actual, expected, np.maximum(allowed, noise.reach(name)), sigma)

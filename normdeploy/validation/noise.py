@@ -67,11 +67,11 @@ class RoundingNoise:
         self._seed = seed
         self._other_weights = other_weights
         self._exact = evaluator.run(inputs) if exact is None else exact
-        runs = [self._run(index, 1.0) for index in range(_RUNS)]
+        floating = {name: array for name, array in self._exact.items() if array.dtype == np.float64}
+        runs = [self._run(index, 1.0) for index in range(_RUNS if floating else 0)]
         self._expected = {
-            name: _moderated(exact, [_deviation(run[name], exact) for run in runs])
-            for name, exact in self._exact.items()
-            if exact.dtype == np.float64
+            name: _moderated(array, [_deviation(run[name], array) for run in runs])
+            for name, array in floating.items()
         }
         self._reach: dict[str, Array] | None = None
 
