@@ -107,14 +107,17 @@ class RandomRounding:
         first = arguments[0] if arguments else None
         if first is None or not is_floating(first):
             return arguments
-        terms = _terms(node, arguments)
+        terms, error = _terms(node, arguments), 0.0
         if terms > 1 or node.op_type in _CANCELS:
-            inner = _inner_roundoff(node.outputs[0].dtype)
-            arguments[0] = self._disturbed(first, max(1.0, 0.41 * math.sqrt(terms)) * inner)
-        if self._weights and len(arguments) > 1 and _is_weight(node.inputs[1], arguments[1]):
-            assert node.inputs[1] is not None
-            assert arguments[1] is not None
-            arguments[1] = self._disturbed(arguments[1], _roundoff(node.inputs[1].dtype))
+            error = max(1.0, 0.41 * math.sqrt(terms)) * _inner_roundoff(node.outputs[0].dtype)
+        weight = node.inputs[1] if len(arguments) > 1 else None
+        if self._weights and weight is not None and _is_weight(weight, arguments[1]):
+            if terms > 1:  # in a sum, an error of each weight does what one of each operand does
+                error = math.hypot(error, _roundoff(weight.dtype))
+            elif arguments[1] is not None:
+                arguments[1] = self._disturbed(arguments[1], _roundoff(weight.dtype))
+        if error:
+            arguments[0] = self._disturbed(first, error)
         return arguments
 
     def results(
@@ -207,8 +210,8 @@ def _inner_roundoff(dtype: ir.DataType | None) -> float:
     return min(_roundoff(dtype), _UNIT_ROUNDOFF[ir.DataType.FLOAT])
 
 
-def _is_weight(value: ir.Value | None, array: Array | None) -> bool:
-    return value is not None and value.const_value is not None and array is not None and is_floating(array)
+def _is_weight(value: ir.Value, array: Array | None) -> bool:
+    return value.const_value is not None and array is not None and is_floating(array)
 
 
 def _terms(node: ir.Node, arguments: Sequence[Array | None]) -> int:
