@@ -65,7 +65,7 @@ def test_a_page(run, good, tmp_path):
     outcome = run("profile", good, *SHORT, "--layers", "--against", good, "--html", page)
     assert outcome.code == 0
     text = page.read_text()
-    for part in ("latency over time", "distribution", "Share of runs", "Slowest steps", "no difference"):
+    for part in ("latency over time", "distribution", "Share of runs", "Slowest steps", "ratio"):
         assert part in text
     assert "<script" not in text
     assert "http" not in text.replace("http://www.w3.org", "")
