@@ -22,10 +22,10 @@ from benchmarks import lrn_graphs
 from benchmarks.machine import environment
 from benchmarks.ort_turns import milliseconds
 from normdeploy import LRN
-from normdeploy.graph.custom import match_function
 from normdeploy.graph.edit import Editor
+from normdeploy.graph.intra_channel_lrn import match_function
 from normdeploy.passes.lower_lrn import choose, lower
-from normdeploy.passes.lrn.forms import Site, applicable
+from normdeploy.passes.lrn.lowerings import LoweringSite, applicable
 
 SHAPES = [
     (8, 96, 55, 55),
@@ -50,7 +50,7 @@ def main() -> int:
         for shape in SHAPES:
             for size in SIZES:
                 spec = LRN(size, 1e-4, 0.75, 2.0, region, convention)
-                chosen, forms = contenders(spec, shape)
+                chosen, forms = runs(spec, shape)
                 feeds = {"x": np.random.default_rng(0).normal(size=shape).astype(np.float32)}
                 times = milliseconds(forms, feeds, options.seconds)
                 losses.append(times[chosen] / min(times.values()))
@@ -76,9 +76,9 @@ def main() -> int:
     return 0
 
 
-def contenders(spec: LRN, shape: tuple[int, ...]) -> tuple[str, dict[str, onnx.ModelProto]]:
+def runs(spec: LRN, shape: tuple[int, ...]) -> tuple[str, dict[str, onnx.ModelProto]]:
     """The form that the rule chooses, and all forms, each as a model."""
-    site = Site(ir.val("x"), spec, len(shape), shape[1], ir.DataType.FLOAT)
+    site = LoweringSite(ir.val("x"), spec, len(shape), shape[1], ir.DataType.FLOAT)
     forms = {form: in_form(spec, shape, form) for form in applicable(site)}
     return choose(site, "ort-cpu"), forms
 

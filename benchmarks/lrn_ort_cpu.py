@@ -36,15 +36,15 @@ def main() -> int:
     options = parser.parse_args()
     results, passed = [], True
 
-    for name, contenders, goals in comparisons():
+    for name, runs, goals in comparisons():
         feeds = {"x": np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)}
-        times = milliseconds(contenders, feeds, options.seconds)
+        times = milliseconds(runs, feeds, options.seconds)
         passed &= report(name, times, goals, results)
     for name in ("bvlc_alexnet", "inception_v1"):
         original = as_torch_exports(light_model(name))
-        contenders = {"as torch exports it": original, "optimized": lowered(original)}
+        runs = {"as torch exports it": original, "optimized": lowered(original)}
         feeds = {"data_0": np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)}
-        passed &= report(f"light_{name}", milliseconds(contenders, feeds, options.seconds), {}, results)
+        passed &= report(f"light_{name}", milliseconds(runs, feeds, options.seconds), {}, results)
 
     machine = environment("onnxruntime", "onnx", "numpy")
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
@@ -54,23 +54,21 @@ def main() -> int:
 
 
 def comparisons() -> list[tuple[str, dict[str, onnx.ModelProto], dict[str, float]]]:
-    """Each with its contenders, and how many times faster than others `optimized` should be."""
+    """Each with its runs, and how many times faster than others `optimized` should be."""
     across = LRN(5, 1e-4, 0.75, 2.0, "across", "onnx")
     operator = lrn_graphs.operator(across, SHAPE)
-    contenders = {
+    runs = {
         "LRN operator": operator,
         "as torch exports it": lrn_graphs.as_torch(across, SHAPE),
         "optimized": lowered(operator),
     }
     goals = {"LRN operator": FASTER_THAN_OPERATOR, "as torch exports it": FASTER_THAN_TORCH}
-    found = [("across channels, n = 5", contenders, goals)]
+    found = [("across channels, n = 5", runs, goals)]
     for size in (3, 7, 15):
         spec = LRN(size, 1e-4, 0.75, 2.0, "within", "torch")
         pool = lrn_graphs.pool_with_pow(spec, SHAPE)
-        contenders = {"AveragePool with Pow": pool, "optimized": lowered(pool)}
-        found.append(
-            (f"within a channel, n = {size}", contenders, {"AveragePool with Pow": FASTER_THAN_POOL})
-        )
+        runs = {"AveragePool with Pow": pool, "optimized": lowered(pool)}
+        found.append((f"within a channel, n = {size}", runs, {"AveragePool with Pow": FASTER_THAN_POOL}))
     return found
 
 
@@ -113,12 +111,12 @@ def report(
     """Print and note a comparison; whether it reaches its goals."""
     ours = times["optimized"]
     print(name)
-    for contender, value in times.items():
-        goal = f" (at least {goals[contender]:g} wanted)" if contender in goals else ""
-        print(f"  {contender:22} {value:8.2f} ms   optimized is {value / ours:5.2f} times as fast{goal}")
-    ratios = {contender: value / ours for contender, value in times.items() if contender != "optimized"}
+    for run, value in times.items():
+        goal = f" (at least {goals[run]:g} wanted)" if run in goals else ""
+        print(f"  {run:22} {value:8.2f} ms   optimized is {value / ours:5.2f} times as fast{goal}")
+    ratios = {run: value / ours for run, value in times.items() if run != "optimized"}
     results.append({"name": name, "milliseconds": times, "times_faster": ratios, "wanted": goals})
-    return all(ratios[contender] >= goal for contender, goal in goals.items())
+    return all(ratios[run] >= goal for run, goal in goals.items())
 
 
 if __name__ == "__main__":

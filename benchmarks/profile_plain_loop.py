@@ -27,11 +27,11 @@ from benchmarks.machine import environment
 from models.light import NAMES, light_model
 from normdeploy.backends.catalog import find
 from normdeploy.graph.io import load
+from normdeploy.inputs.declared import declared_inputs
 from normdeploy.profiling.comparison import RESOLUTION
-from normdeploy.profiling.inputs import Feed, make_feed
+from normdeploy.profiling.feed import Feed, make_feed
 from normdeploy.profiling.statistics import percentile_interval
 from normdeploy.profiling.subject import Subject
-from normdeploy.validation.declared import declared_inputs
 
 LOOP = """
 import sys, time

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from normdeploy.errors import ConventionError, InputError, UsageError
 
 Region = Literal["across", "within"]
-Convention = Literal["article", "onnx", "torch"]
+Convention = Literal["paper", "onnx", "torch"]
 """How `size` and `alpha` are meant.
 
 ========= ================ =============================== ================================
 name      α multiplies     window of an even size n        also used by
 ========= ================ =============================== ================================
-article   the sum          [−n/2, n/2], n + 1 wide         AlexNet's paper, TensorFlow
+paper     the sum          [−n/2, n/2], n + 1 wide         AlexNet's paper, TensorFlow
 onnx      the mean         [−(n/2 − 1), n/2]               ONNX LRN, onnxruntime
 torch     the mean         [−n/2, n/2 − 1]                 IntraChannelLRN, ncnn; Caffe (odd n)
 ========= ================ =============================== ================================
@@ -41,7 +41,7 @@ All place the window of an odd size at [−(n−1)/2, (n−1)/2].
 """
 
 _REGIONS = ("across", "within")
-_CONVENTIONS = ("article", "onnx", "torch")
+_CONVENTIONS = ("paper", "onnx", "torch")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LRN:
 
     Args:
         size: n, the window's extent along each normalized axis, at least 1.
-        alpha: factor on the sum (article) or on the mean (onnx, torch) of the window's squares.
+        alpha: factor on the sum (paper) or on the mean (onnx, torch) of the window's squares.
         beta: exponent of the denominator.
         k: constant in the denominator; 0 is allowed.
         region: "across" channels, or "within" a channel over all spatial axes.
@@ -65,7 +65,7 @@ class LRN:
     beta: float = 0.75
     k: float = 2.0
     region: Region = "across"
-    convention: Convention = "article"
+    convention: Convention = "paper"
 
     def __post_init__(self) -> None:
         try:
@@ -88,7 +88,7 @@ class LRN:
     def window(self) -> tuple[int, int]:
         """How far the window reaches before and after the element, along each normalized axis."""
         half = self.size // 2
-        if self.convention == "article":
+        if self.convention == "paper":
             return half, half
         short = (self.size - 1) // 2
         return (short, half) if self.convention == "onnx" else (half, short)
@@ -100,7 +100,7 @@ class LRN:
 
     def alpha_sum_over(self, axes: int) -> float:
         """The factor on the plain sum of squares when the window spans `axes` axes."""
-        return self.alpha if self.convention == "article" else self.alpha / self.size**axes
+        return self.alpha if self.convention == "paper" else self.alpha / self.size**axes
 
     def to(self, convention: Convention, *, axes: int | None = None) -> LRN:
         """The same computation in another convention.
@@ -115,7 +115,7 @@ class LRN:
         before, after = self.window
         size = before + after + 1
         span = axes or (1 if self.region == "across" else 2)
-        alpha = self.alpha_sum_over(span) * (1 if convention == "article" else size**span)
+        alpha = self.alpha_sum_over(span) * (1 if convention == "paper" else size**span)
         other = LRN(size, alpha, self.beta, self.k, self.region, convention)
         if other.window != self.window:
             raise ConventionError(
@@ -187,7 +187,7 @@ class LRN:
         cls, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
     ) -> LRN:
         """From tf.nn.local_response_normalization, with TensorFlow's defaults."""
-        return cls(2 * depth_radius + 1, alpha, beta, bias, "across", "article")
+        return cls(2 * depth_radius + 1, alpha, beta, bias, "across", "paper")
 
 
 def _attributes(node: Any) -> Mapping[str, Any]:

@@ -12,14 +12,18 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"torch"},
-    {"engine", "passes", "plugin", "profiling"},
+    {"engine", "inspection", "passes", "profiling"},
     {"validation"},
+    {"diagnosis"},
     {"backends"},
+    {"plugin"},
+    {"inputs"},
     {"reference"},
     {"graph"},
-    {"limits", "batchnorm", "files", "pages"},
+    {"environment", "results"},
+    {"native_support", "batchnorm", "files", "pages", "resources", "terminal"},
     {"lrn"},
-    {"errors"},
+    {"_version", "dtypes", "errors"},
 )
 """From the top down; a part may import parts below its own, and itself."""
 
@@ -34,7 +38,7 @@ HOMES = {
     "arch": {"normdeploy/profiling/statistics.py"},
     "scipy": {"normdeploy/profiling/statistics.py"},
     "click": {"normdeploy/cli/"},
-    "rich": {"normdeploy/cli/"},
+    "sympy": set(),
 }
 """Where a dependency may be imported."""
 

@@ -49,7 +49,7 @@ specs = st.builds(
     beta=st.sampled_from([0.5, 0.75, 1.0, 2.0]) | st.floats(0.01, 3),
     k=st.floats(0.1, 3),
     region=st.sampled_from(["across", "within"]),
-    convention=st.sampled_from(["article", "onnx", "torch"]),
+    convention=st.sampled_from(["paper", "onnx", "torch"]),
 )
 shapes = hnp.array_shapes(min_dims=3, max_dims=5, max_side=6)
 
@@ -154,13 +154,13 @@ def test_alexnet_is_the_same_in_every_framework() -> None:
 
 
 @pytest.mark.parametrize(
-    ("convention", "window"), [("article", (2, 2)), ("onnx", (1, 2)), ("torch", (2, 1))], ids=str
+    ("convention", "window"), [("paper", (2, 2)), ("onnx", (1, 2)), ("torch", (2, 1))], ids=str
 )
 def test_even_windows_differ(convention: Any, window: tuple[int, int]) -> None:
     assert nd.LRN(4, convention=convention).window == window
 
 
-@given(spec=specs, target=st.sampled_from(["article", "onnx", "torch"]))
+@given(spec=specs, target=st.sampled_from(["paper", "onnx", "torch"]))
 def test_conversion_keeps_the_computation(spec: nd.LRN, target: Any) -> None:
     try:
         other = spec.to(target)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.hardware import gpus
-from normdeploy.backends.process import WorkerSession
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
-from normdeploy.errors import MissingDependencyError, UsageError
+from normdeploy.backends.worker_session import WorkerSession
+from normdeploy.errors import BackendUnavailable, MissingDependencyError, UsageError
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,16 @@ class Backend:
             return self
         return replace(self, options={**self.options, "plugins": [str(library) for library in libraries]})
 
-    def start(self, model: Path, timeout: float, memory_limit: float) -> WorkerSession:
+    def start(self, model: Path, timeout: float) -> WorkerSession:
         """Start its process, which begins to load the model.
 
         Raises:
-            BackendFailure: it is not available.
+            BackendUnavailable: it is not available.
         """
         reason = self.missing()
         if reason is not None:
-            raise BackendFailure("unavailable", reason)
-        return WorkerSession(self.factory, model, timeout, memory_limit, self.options)
+            raise BackendUnavailable(reason)
+        return WorkerSession(self.factory, model, timeout, self.options)
 
 
 def _tensorrt(library: Library, function: str) -> Backend:

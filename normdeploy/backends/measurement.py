@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.backends.base import Array, DeviceSession, LayeredSession, PhasedSession, Session
+from normdeploy.backends.session import DeviceSession, LayeredSession, PhasedSession, Session
+from normdeploy.dtypes import Array
 from normdeploy.errors import UsageError
 
 _STATUS = Path("/proc/self/status")

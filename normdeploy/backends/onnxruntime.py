@@ -14,10 +14,11 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from normdeploy.backends.base import Array, LayerTime
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.device import Device
 from normdeploy.backends.onnxruntime_layers import layer_times, with_names
+from normdeploy.backends.session import LayerTime
+from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable, MissingDependencyError
 
 try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from normdeploy.backends.base import LayerTime
+from normdeploy.backends.session import LayerTime
 
 _SUFFIX = "_kernel_time"
 

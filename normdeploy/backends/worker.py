@@ -3,7 +3,7 @@
 Requests come on standard input, replies leave on what was standard output (see `wire`). Whatever native
 code prints to either stream ends on standard error. The first request opens a session::
 
-    {"factory": "module:function", "model": path, "memory_limit": bytes, "options": {...}}
+    {"factory": "module:function", "model": path, "memory_limit": bytes | null, "options": {...}}
         ->  {"versions": {...}, "build_ns": nanoseconds}    the runtime's import does not count
 
 Each later one without a header carries inputs, and its reply the outputs. The others time the session::
@@ -34,11 +34,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from normdeploy.backends.base import Array, Session, SessionFactory
 from normdeploy.backends.measurement import Measurement
-from normdeploy.backends.resources import limit_memory, no_core_dumps
-from normdeploy.backends.wire import decode, encode
+from normdeploy.backends.protocol import decode, encode
+from normdeploy.backends.session import Session, SessionFactory
+from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable, MissingDependencyError, NormdeployError
+from normdeploy.resources import limit_memory, no_core_dumps
 
 _PR_SET_PDEATHSIG = 1
 

@@ -7,13 +7,13 @@ import re
 import click
 from rich.console import Console
 
-from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.cli.exit_codes import BACKEND_FAILED
 from normdeploy.cli.output import STDOUT, write_json
 from normdeploy.cli.parameters import by_name, named_shape
 from normdeploy.engine import DEFAULT_TIMEOUT, EngineRecord, build
 from normdeploy.engine.shapes import Range
+from normdeploy.errors import BackendFailure
 
 _SIZES = re.compile(r"[0-9]+([xX][0-9]+)*")
 

@@ -9,15 +9,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from normdeploy.backends.catalog import BACKENDS
-from normdeploy.backends.resources import limit_memory
+from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
 from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, WRONG_NUMBERS
 from normdeploy.cli.output import STDOUT, console, progress_bar, show_warnings, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
 from normdeploy.files import write_text
 from normdeploy.pages.charts import require_charts
-from normdeploy.reference.memory import physical_memory
-from normdeploy.validation import BackendReport, OutputReport, Report, check, page
-from normdeploy.validation.checker import DEFAULT_TIMEOUT
+from normdeploy.resources import limit_memory
+from normdeploy.validation import BackendReport, CheckReport, OutputReport, check, page
 
 _EXIT_CODES = {"pass": PASSED, "mismatch": WRONG_NUMBERS, "error": BACKEND_FAILED}
 _COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "red", "unavailable": "yellow"}
@@ -94,7 +93,7 @@ def command(
     """
     if html_path is not None:
         require_charts()
-    limit_memory(physical_memory())
+    limit_memory()
     with progress_bar("checking") as progress:
         report = check(
             model,
@@ -120,7 +119,7 @@ def command(
     ctx.exit(_EXIT_CODES[report.verdict])
 
 
-def _show(report: Report) -> None:
+def _show(report: CheckReport) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("backend", "status", "output", "type"):
         table.add_column(heading, overflow="fold")
@@ -147,7 +146,7 @@ def _show(report: Report) -> None:
     out.print(f"verdict: [bold {'green' if report.verdict == 'pass' else 'red'}]{report.verdict}[/]")
 
 
-def _title(report: Report) -> str:
+def _title(report: CheckReport) -> str:
     against = "" if report.reference == report.model else f" against {report.reference}"
     return f"{report.model}{against}, {report.samples} sample{'s' * (report.samples != 1)}"
 
@@ -174,7 +173,7 @@ def _cells(output: OutputReport) -> list[str]:
     ]
 
 
-def _accuracies(report: Report) -> Iterator[str]:
+def _accuracies(report: CheckReport) -> Iterator[str]:
     """The accuracy before and after, where the data has labels."""
     if report.reference_accuracy is None:
         return

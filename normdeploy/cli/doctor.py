@@ -8,8 +8,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from normdeploy.backends.diagnosis import Finding, diagnose
 from normdeploy.cli.output import console
+from normdeploy.diagnosis import Finding, diagnose
 
 
 @click.command(name="doctor")

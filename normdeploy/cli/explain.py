@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from normdeploy.passes import Report
+    from normdeploy.passes import OptimizationReport
 
 
-def explain(report: Report) -> None:
+def explain(report: OptimizationReport) -> None:
     """Print what became of each BatchNorm and LRN, and why. An LRN goes by the node that gives its result."""
     for batchnorm in report.batchnorm:
         where = f" (in {batchnorm.where})" if batchnorm.where else ""

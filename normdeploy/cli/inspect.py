@@ -10,14 +10,13 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from normdeploy.backends.resources import limit_memory
 from normdeploy.cli.output import STDOUT, console, progress_bar, show_warnings, write_json
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import load
 from normdeploy.graph.normalizations import Normalization, normalizations
-from normdeploy.limits import RUNTIMES
-from normdeploy.reference.memory import physical_memory
-from normdeploy.validation.overflow import findings_on_data, static_findings
+from normdeploy.native_support import RUNTIMES
+from normdeploy.resources import limit_memory
+from normdeploy.validation.half_precision.findings import findings_on_data, static_findings
 
 SCHEMA = 1
 
@@ -36,7 +35,7 @@ def command(model: str, data: str | None, json_path: str | None) -> None:
     Kind, parameters in ONNX's terms and the AlexNet paper's, how many numbers training changes, and which
     runtimes have an operator of their own for it. Warns of layers that half precision would spoil.
     """
-    limit_memory(physical_memory())
+    limit_memory()
     graph = load(model)
     infer(graph)
     found = normalizations(graph)
@@ -79,10 +78,10 @@ def _account(layer: Normalization) -> Iterator[str]:
     """A layer in a few lines: kind, parameters twice, and where it runs natively."""
     yield layer.kind
     yield f"ONNX: {_listed(layer.parameters)}"
-    if layer.article is not None:
-        yield f"article: {_listed(layer.article)}"
+    if layer.paper is not None:
+        yield f"paper: {_listed(layer.paper)}"
     elif layer.is_lrn:
-        yield "article: no n has this window"
+        yield "paper: no n has this window"
     if layer.not_native is None:
         return
     native = [runtime for runtime in RUNTIMES if runtime not in layer.not_native]

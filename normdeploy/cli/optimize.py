@@ -7,12 +7,11 @@ from typing import get_args
 
 import click
 
-from normdeploy.backends.resources import limit_memory
 from normdeploy.cli.explain import explain
 from normdeploy.cli.output import STDOUT, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
-from normdeploy.passes import Report, Target, optimize
-from normdeploy.reference.memory import physical_memory
+from normdeploy.passes import OptimizationReport, Target, optimize
+from normdeploy.resources import limit_memory
 
 
 @click.command(name="optimize")
@@ -52,7 +51,7 @@ def command(
     The result is computed before and after in float64 on random inputs, and not written if it differs by
     more than rounding.
     """
-    limit_memory(physical_memory())
+    limit_memory()
     result = optimize(model, target=target, verify=not no_verify, shapes=by_name(shapes))
     result.save(output)
     if json_path is not None:
@@ -63,7 +62,7 @@ def command(
             explain(result.report)
 
 
-def _summary(report: Report) -> str:
+def _summary(report: OptimizationReport) -> str:
     parts = [f"{report.nodes_before} -> {report.nodes_after} nodes"]
     for kind, records in (("BatchNorm", report.batchnorm), ("LRN", report.lrn)):
         counts = Counter(record.status for record in records)

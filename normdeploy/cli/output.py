@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from normdeploy.files import write_text
 
 if TYPE_CHECKING:
-    from normdeploy.validation.overflow import HalfPrecision
+    from normdeploy.validation.half_precision.findings import HalfPrecision
 
 STDOUT = "-"
 _WIDTH_IN_A_PIPE = 160

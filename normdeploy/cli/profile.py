@@ -10,21 +10,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from normdeploy.backends.catalog import BACKENDS
-from normdeploy.backends.resources import limit_memory
+from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
 from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, REGRESSED
 from normdeploy.cli.output import STDOUT, console, progress_bar, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
 from normdeploy.errors import UsageError
 from normdeploy.files import write_text
 from normdeploy.profiling import BackendProfile, Profile, profile
-from normdeploy.profiling.comparison import Comparison
+from normdeploy.profiling.comparison import LatencyComparison
 from normdeploy.profiling.layers import Layer
 from normdeploy.profiling.page import html
 from normdeploy.profiling.profiler import DEFAULT_DURATION
 from normdeploy.profiling.report import LIMITED_PERCENTILE, mebibytes
 from normdeploy.profiling.statistics import PERCENTILES, Summary
-from normdeploy.reference.memory import physical_memory
-from normdeploy.validation.checker import DEFAULT_TIMEOUT
+from normdeploy.resources import limit_memory
 
 _MOST_LAYERS = 15
 _SIZE = re.compile(r"[0-9]{1,9}")
@@ -118,7 +117,7 @@ def command(
         raise UsageError("--max-latency chooses among batch sizes: give them with --batch")
     if max_regression is not None and against is None and baseline is None:
         raise UsageError("--max-regression needs something to compare with: --baseline or --against")
-    limit_memory(physical_memory())
+    limit_memory()
     with progress_bar("profiling") as progress:
         result = profile(
             model,
@@ -279,7 +278,7 @@ def _best_batches(result: Profile, max_latency: float | None) -> Iterator[str]:
             yield f"{name}: best batch{limit}: {best.batch}, {best.throughput_per_s:.4g} per s"
 
 
-def _changed(quantity: Comparison) -> str:
+def _changed(quantity: LatencyComparison) -> str:
     low, high = quantity.interval
     return (
         f"  {quantity.name:4} {quantity.before:.4g} -> {quantity.now:.4g} ms, ratio {quantity.ratio:.3f} "

@@ -10,20 +10,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import BACKENDS
-from normdeploy.backends.process import WorkerSession
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
+from normdeploy.backends.worker_session import WorkerSession
 from normdeploy.engine.record import EngineRecord, sha256
 from normdeploy.engine.shapes import Range, profile_shapes
-from normdeploy.errors import UsageError
+from normdeploy.errors import BackendFailure, BackendUnavailable, UsageError
 from normdeploy.files import staged
 from normdeploy.graph.inference import infer
-from normdeploy.graph.io import ModelSource, external_files, load
-from normdeploy.reference.memory import physical_memory
-from normdeploy.validation.checker import model_name, on_disk
-from normdeploy.validation.declared import declared_inputs
+from normdeploy.graph.io import ModelSource, external_files, load, model_name, on_disk
+from normdeploy.inputs.declared import declared_inputs
 
 DEFAULT_TIMEOUT = 3600.0
 
@@ -119,8 +116,8 @@ def _library(name: str | None) -> Library:
         if reason is None:
             return library
         reasons[library.name] = reason
-    raise BackendFailure(
-        "unavailable", ". ".join(f"{library} is unavailable: {reason}" for library, reason in reasons.items())
+    raise BackendUnavailable(
+        ". ".join(f"{library} is unavailable: {reason}" for library, reason in reasons.items())
     )
 
 
@@ -139,16 +136,14 @@ def _compile(
     """The library's versions, and its account of the engine that it wrote."""
     name = options["library"]
     try:
-        with WorkerSession(_COMPILER, path, timeout, physical_memory(), options) as compiler:
+        with WorkerSession(_COMPILER, path, timeout, options) as compiler:
             compiler.ready()
             _, answer = compiler.ask({}, {}, "building the engine")
             (text,) = answer.values()
             return compiler.versions, json.loads(text.item())
     except BackendFailure as failure:
         last_words = f" ({failure.log[-1]})" if failure.log and "its process" in failure.reason else ""
-        raise BackendFailure(
-            failure.status, f"{name}: {failure.reason}{last_words}", failure.log
-        ) from failure
+        raise type(failure)(f"{name}: {failure.reason}{last_words}", failure.log) from failure
 
 
 def _cache_record(caches: Sequence[Path], known: bool) -> dict[str, Any] | None:

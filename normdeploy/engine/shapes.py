@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from normdeploy.errors import UsageError
-from normdeploy.validation.declared import DeclaredInput, format_dims, with_shapes
+from normdeploy.graph.shapes import format_dims
+from normdeploy.inputs.declared import DeclaredInput, with_shapes
 
 Sizes = tuple[int, ...]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -64,6 +66,26 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
             onnx.checker.check_model(str(part), full_check=True)
         except Exception as error:  # the checker raises many types
             raise ModelError(f"{target}: not written: {_checker_message(error)}") from error
+
+
+@contextmanager
+def on_disk(model: ModelSource) -> Iterator[Path]:
+    """The model's file, or a temporary one."""
+    if isinstance(model, str | os.PathLike):
+        yield Path(model)
+        return
+    with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
+        path = Path(folder) / "model.onnx"
+        save(load(model), path)
+        yield path
+
+
+def model_name(model: ModelSource) -> str:
+    """The model's path, or the name of its graph, for reports."""
+    if isinstance(model, str | os.PathLike):
+        return str(model)
+    graph = model.graph
+    return graph.name or "the model"
 
 
 def to_proto(model: ir.Model) -> onnx.ModelProto:

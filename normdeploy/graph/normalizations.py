@@ -10,9 +10,9 @@ from typing import Any
 import onnx_ir as ir
 
 from normdeploy.errors import NormdeployError
-from normdeploy.graph.custom import DOMAIN, INTRA_CHANNEL_LRN
-from normdeploy.limits import RUNTIMES, refusals
+from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN
 from normdeploy.lrn import LRN
+from normdeploy.native_support import RUNTIMES, unsupported_reasons
 
 _KINDS = {
     ("", "LRN"): "LRN across channels",
@@ -59,7 +59,7 @@ class Normalization:
         kind: what it is, in words.
         where: "" in the main graph; else the function or the subgraph's node and attribute.
         parameters: in ONNX's terms.
-        article: n, alpha, beta and k as the AlexNet paper defines them; None if it is no LRN, or if no n
+        paper: n, alpha, beta and k as the AlexNet paper defines them; None if it is no LRN, or if no n
             of that definition has its window.
         trainable: how many numbers training changes; None where their shape is not known.
         not_native: for each runtime without an operator of its own for it, the reason. Empty where
@@ -71,7 +71,7 @@ class Normalization:
     kind: str
     where: str
     parameters: Mapping[str, Any]
-    article: Mapping[str, float] | None = None
+    paper: Mapping[str, float] | None = None
     trainable: int | None = 0
     not_native: Mapping[str, str] | None = None
 
@@ -138,8 +138,8 @@ def _describe(node: ir.Node, where: str) -> Normalization:
             kind,
             where,
             parameters,
-            article=None if spec is None else _article(spec, rank),
-            not_native=None if spec is None else refusals(spec, rank),
+            paper=None if spec is None else _paper(spec, rank),
+            not_native=None if spec is None else unsupported_reasons(spec, rank),
         )
     trained = [node.inputs[index] for index in _TRAINED_INPUTS.get(op_type, ()) if index < len(node.inputs)]
     counts = [_elements(value) for value in trained if value is not None]
@@ -174,13 +174,13 @@ def _spec(node: ir.Node) -> LRN | None:
         return None
 
 
-def _article(spec: LRN, rank: int | None) -> dict[str, float] | None:
+def _paper(spec: LRN, rank: int | None) -> dict[str, float] | None:
     axes = None if spec.region == "across" or rank is None else max(rank - 2, 1)
     try:
-        article = spec.to("article", axes=axes)
+        paper = spec.to("paper", axes=axes)
     except NormdeployError:
         return None
-    return {"n": article.size, "alpha": article.alpha, "beta": article.beta, "k": article.k}
+    return {"n": paper.size, "alpha": paper.alpha, "beta": paper.beta, "k": paper.k}
 
 
 def _rank(node: ir.Node) -> int | None:

@@ -137,7 +137,7 @@ class Constants:
         unclear = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
         if any(item.is_ref() or item.type in unclear for item in node.attributes.values()):
             return False
-        return not draws([node], self._model)
+        return not is_nondeterministic([node], self._model)
 
 
 def _constant(node: ir.Node) -> NDArray[Any] | None:
@@ -149,15 +149,15 @@ def _constant(node: ir.Node) -> NDArray[Any] | None:
     return None if dtype is None else np.asarray(attribute.value, dtype)
 
 
-def draws(nodes: Iterable[ir.Node], model: ir.Model) -> bool:
+def is_nondeterministic(nodes: Iterable[ir.Node], model: ir.Model) -> bool:
     """Whether nodes, or what they contain or call, may give another result each time."""
     for node in nodes:
         if node.op_type.startswith(_RANDOM):
             return True
         function = model.functions.get(node.op_identifier())
-        if function is not None and draws(function, model):
+        if function is not None and is_nondeterministic(function, model):
             return True
-        if any(draws(graph, model) for _, graph in subgraphs(node)):
+        if any(is_nondeterministic(graph, model) for _, graph in subgraphs(node)):
             return True
     return False
 

@@ -18,14 +18,14 @@ import dataclasses
 
 import onnx_ir as ir
 
-from normdeploy.graph import custom
 from normdeploy.graph.edit import Editor
+from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN, match_function
 from normdeploy.graph.scopes import node_name
-from normdeploy.limits import refusals
 from normdeploy.lrn import LRN
-from normdeploy.passes.lrn.forms import FORMS, QUOTIENT, Emitter, Site, applicable, quotient
-from normdeploy.passes.lrn.sites import MINIMUM_OPSET, Target, clip
-from normdeploy.passes.report import LRNRecord, Refused, Report
+from normdeploy.native_support import unsupported_reasons
+from normdeploy.passes.lrn.lowerings import FORMS, QUOTIENT, Emitter, LoweringSite, applicable, quotient
+from normdeploy.passes.lrn.specification import MINIMUM_OPSET, Target, clip
+from normdeploy.passes.report import LRNRecord, OptimizationReport, Refused
 
 CHANNELS_PER_SIZE = 20
 """Up to this many channels for each element of the window, a banded Conv is faster than an AveragePool."""
@@ -33,13 +33,13 @@ CHANNELS_PER_SIZE = 20
 LARGEST_BOX = 3
 """Up to this size one depthwise Conv is faster than one for each axis."""
 
-_OPERATORS = {("", "LRN"), (custom.DOMAIN, custom.INTRA_CHANNEL_LRN)}
+_OPERATORS = {("", "LRN"), (DOMAIN, INTRA_CHANNEL_LRN)}
 
 
 class LowerLRN(ir.passes.InPlacePass):
     """Replace the LRN nodes that the target computes faster, or at all, in another form."""
 
-    def __init__(self, target: Target, report: Report) -> None:
+    def __init__(self, target: Target, report: OptimizationReport) -> None:
         super().__init__()
         self._target = target
         self._report = report
@@ -53,7 +53,7 @@ class LowerLRN(ir.passes.InPlacePass):
                     modified |= self._lower(node, editor.inside(graph), model)
             if len(graph.initializers) > len(others):
                 _move_behind(graph, others)
-        custom.match_function(model)
+        match_function(model)
         return ir.passes.PassResult(model, modified)
 
     def _lower(self, node: ir.Node, editor: Editor, model: ir.Model) -> bool:
@@ -111,7 +111,7 @@ def _why_kept(node: ir.Node, target: Target, opset: int) -> str | None:
     dtype = None if x is None or x.dtype is None else x.dtype.numpy().name
     if target != "ort-cpu" and within:
         return "the operator within a channel, which carries its body"
-    reasons = {} if within else refusals(spec, rank, dtype)
+    reasons = {} if within else unsupported_reasons(spec, rank, dtype)
     if target == "portable" or (target == "tensorrt" and "tensorrt" not in reasons):
         missing = "; but ".join(f"{runtime} has none for it: {why}" for runtime, why in reasons.items())
         return f"the standard operator{'; but ' + missing if missing else ''}"
@@ -153,7 +153,7 @@ def lower(
     if is_cast:
         wide = emit.node("Cast", [x], "wide", {"to": int(wide_type)})
         wide.type, wide.shape = ir.TensorType(wide_type), x.shape
-    site = Site(wide, spec, len(x.shape), static, wide_type)
+    site = LoweringSite(wide, spec, len(x.shape), static, wide_type)
     form = form or choose(site, target)
     squares = emit.node("Mul", [wide, wide], "square")
     base = FORMS[form](emit, site, squares)
@@ -175,7 +175,7 @@ def _computes_in_double(spec: LRN, x: ir.Value) -> bool:
     return spec.region == "across" and x.dtype == ir.DataType.DOUBLE
 
 
-def choose(site: Site, target: Target) -> str:
+def choose(site: LoweringSite, target: Target) -> str:
     """The form that the target computes fastest; for TensorRT the one whose sums no tensor core rounds."""
     forms = applicable(site)
     if target == "tensorrt":

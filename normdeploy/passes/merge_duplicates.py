@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import onnx_ir as ir
 
 from normdeploy.graph.scopes import Scope, scopes
-from normdeploy.passes.constants import draws
+from normdeploy.passes.constants import is_nondeterministic
 
 _LARGEST = 1024
 """Elements of an attribute that are worth comparing."""
@@ -32,7 +32,7 @@ def _merge(scope: Scope, model: ir.Model) -> bool:
     modified = False
     for node in scope.graph:
         key = _key(node)
-        if key is None or draws([node], model):
+        if key is None or is_nondeterministic([node], model):
             continue
         earlier = first.setdefault(key, node)
         if earlier is node or any(output.is_graph_output() for output in node.outputs):

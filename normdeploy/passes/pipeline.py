@@ -19,13 +19,13 @@ from normdeploy.graph.io import ModelSource, external_files, load, save, to_prot
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.lower_lrn import LowerLRN
-from normdeploy.passes.lrn.sites import Target
+from normdeploy.passes.lrn.specification import Target
 from normdeploy.passes.merge_duplicates import MergeDuplicates
-from normdeploy.passes.proof import prove_equal
 from normdeploy.passes.recover_lrn import RecoverLRN
 from normdeploy.passes.remove_identities import RemoveIdentities
-from normdeploy.passes.report import Report
+from normdeploy.passes.report import OptimizationReport
 from normdeploy.passes.resolve_cast_like import ResolveCastLike
+from normdeploy.passes.verify import verify_equal
 
 _FREE_INITIALIZERS = 4
 """The IR version from which on initializers need not be inputs; those that are may be overridden."""
@@ -40,7 +40,7 @@ class Optimized:
         external_data: whether the model's tensors go into a file of their own.
     """
 
-    def __init__(self, graph: ir.Model, report: Report, *, external_data: bool = False) -> None:
+    def __init__(self, graph: ir.Model, report: OptimizationReport, *, external_data: bool = False) -> None:
         self.graph = graph
         self.report = report
         self._external_data = external_data
@@ -99,7 +99,7 @@ def optimize(
         graph = original.clone() if verify or isinstance(model, ir.Model) else original
         report = rewrite(graph, target=target)
     if verify:
-        prove_equal(original, graph, shapes)
+        verify_equal(original, graph, shapes)
     return Optimized(graph, report, external_data=external_data)
 
 
@@ -115,7 +115,7 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) -> Report:
+def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) -> OptimizationReport:
     """Recover LRN, fold BatchNorm and tidy up in a graph, in place.
 
     Args:
@@ -123,7 +123,7 @@ def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) 
         target: what the result is for.
         fold: whether to fold BatchNorm.
     """
-    report = Report(nodes_before=len(model.graph))
+    report = OptimizationReport(nodes_before=len(model.graph))
     if (model.ir_version or 0) < _FREE_INITIALIZERS:
         RemoveInitializersFromInputsPass()(model)
         model.ir_version = _FREE_INITIALIZERS

@@ -22,17 +22,17 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from normdeploy.graph import custom
 from normdeploy.graph.edit import Editor
+from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
 from normdeploy.graph.scopes import node_name, subgraphs
 from normdeploy.lrn import LRN
 from normdeploy.passes.constants import Constants
-from normdeploy.passes.lrn import arithmetic, layout, windowed
-from normdeploy.passes.lrn.meaning import Blocked, Interpreter, Power, sources
-from normdeploy.passes.lrn.sites import MINIMUM_OPSET, Target, specification, sums
-from normdeploy.passes.report import LRNRecord, Refused, Report
+from normdeploy.passes.lrn.interpreter import Blocked, Interpreter, Power, sources
+from normdeploy.passes.lrn.rules import arithmetic, layout, windows
+from normdeploy.passes.lrn.specification import MINIMUM_OPSET, Target, specification, sums
+from normdeploy.passes.report import LRNRecord, OptimizationReport, Refused
 
-_RULES = {**arithmetic.RULES, **layout.RULES, **windowed.RULES}
+_RULES = {**arithmetic.RULES, **layout.RULES, **windows.RULES}
 _SUMS = ("Slice", "Split", "Concat", "Gather")
 _FACTORS = ("Pow", "Reciprocal", "Exp", "Div", "Mul", "Cast", "Identity", "Transpose")
 """What may compute the other factor where an LRN ends in a Mul."""
@@ -41,7 +41,7 @@ _FACTORS = ("Pow", "Reciprocal", "Exp", "Div", "Mul", "Cast", "Identity", "Trans
 class RecoverLRN(ir.passes.InPlacePass):
     """Put one node in the place of each decomposed LRN, if and only if it computes the same."""
 
-    def __init__(self, report: Report, target: Target = "portable") -> None:
+    def __init__(self, report: OptimizationReport, target: Target = "portable") -> None:
         super().__init__()
         self._report = report
         self._target = target
@@ -194,7 +194,7 @@ def _is_lrn(meaning: object) -> bool:
 
 def _has_window(end: ir.Node, interpreter: Interpreter) -> bool:
     """Whether an operator on the way sums over windows; x/√(1 + x²) alone is no normalization."""
-    return any(node.op_type in windowed.RULES or node.op_type in _SUMS for node in _chain(end, interpreter))
+    return any(node.op_type in windows.RULES or node.op_type in _SUMS for node in _chain(end, interpreter))
 
 
 def _divisions(node: ir.Node) -> Iterator[ir.Node]:
@@ -265,9 +265,9 @@ def _replacement(match: _Match, spec: LRN, model: ir.Model) -> ir.Node:
     if spec.region == "across":
         attributes = {"size": spec.size, "alpha": spec.alpha, "beta": spec.beta, "bias": spec.k}
         return ir.node("LRN", [match.x], attributes, name=match.end.name)
-    custom.add_function(model)
+    add_function(model)
     assert match.x.shape is not None
-    return custom.intra_channel_lrn(match.x, spec, len(match.x.shape) - 2, name=match.end.name)
+    return intra_channel_lrn(match.x, spec, len(match.x.shape) - 2, name=match.end.name)
 
 
 def _state_shape(match: _Match) -> None:

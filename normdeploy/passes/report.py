@@ -37,7 +37,7 @@ class LRNRecord:
 
 
 @dataclass
-class Report:
+class OptimizationReport:
     """What a run of the passes did."""
 
     nodes_before: int = 0

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, get_args
 
-from normdeploy.errors import BackendUnavailable, UsageError
+from normdeploy.errors import PluginUnavailable, UsageError
 from normdeploy.files import staged
 from normdeploy.plugin.library import LIBRARY_NAME, cache_folder, default_library
 from normdeploy.plugin.toolchain import Toolchain, find_toolchain, supported_architectures
@@ -49,7 +49,7 @@ def build(
         jobs: processes at a time; by default one per core.
 
     Raises:
-        BackendUnavailable: a program or the headers are missing, or the build fails; the message says which.
+        PluginUnavailable: a program or the headers are missing, or the build fails; the message says which.
         UsageError: an argument makes no sense, or `output` cannot be written.
     """
     if headers not in get_args(Headers):
@@ -88,7 +88,7 @@ def source_folder() -> Path:
     """The C++ source: in a clone of the repository, or where the package's data was installed.
 
     Raises:
-        BackendUnavailable: it is in neither.
+        PluginUnavailable: it is in neither.
     """
     candidates = (
         Path(__file__).resolve().parents[2] / "plugins",
@@ -98,7 +98,7 @@ def source_folder() -> Path:
         if (candidate / "CMakeLists.txt").is_file():
             return candidate
     looked = " and ".join(str(candidate) for candidate in candidates)
-    raise BackendUnavailable(
+    raise PluginUnavailable(
         f"the plugin's source is not installed (looked in {looked}): clone the repository"
     )
 
@@ -107,9 +107,7 @@ def _all_architectures(toolchain: Toolchain) -> list[str]:
     known = supported_architectures(toolchain.nvcc)
     chosen = [number for number in _ARCHITECTURES if number in known]
     if not chosen:
-        raise BackendUnavailable(
-            f"{toolchain.nvcc} compiles for none of {_ARCHITECTURES}: pass architectures"
-        )
+        raise PluginUnavailable(f"{toolchain.nvcc} compiles for none of {_ARCHITECTURES}: pass architectures")
     *machine_code_only, newest = chosen
     return [*(f"{number}-real" for number in machine_code_only), str(newest)]
 
@@ -118,7 +116,7 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
     """Run with the output in the log.
 
     Raises:
-        BackendUnavailable: the command fails; the message has the first error in the log.
+        PluginUnavailable: the command fails; the message has the first error in the log.
     """
     begin = log.tell()
     done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
@@ -131,7 +129,7 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
             reason += (
                 ": TensorRT's headers are not installed; where only PyPI is reached, use --headers wheel"
             )
-        raise BackendUnavailable(f"the plugin does not build: {reason} (all of it in {log.name})")
+        raise PluginUnavailable(f"the plugin does not build: {reason} (all of it in {log.name})")
 
 
 def _first_error(text: str) -> str:

@@ -7,13 +7,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from normdeploy.errors import BackendUnavailable
+from normdeploy.errors import PluginUnavailable
 
 LIBRARY_NAME = "libnormdeploy_plugins.so"
 
 
 @dataclass(frozen=True)
-class Operator:
+class PluginOperator:
     """An operator in the library, by the three names that TensorRT looks it up with."""
 
     name: str
@@ -39,7 +39,7 @@ class PluginInfo:
     path: Path
     size_bytes: int
     version: str
-    operators: tuple[Operator, ...]
+    operators: tuple[PluginOperator, ...]
     architectures: tuple[str, ...]
     cuda: str
     tensorrt_headers: str
@@ -60,11 +60,11 @@ def path() -> Path:
     """Return where the library is.
 
     Raises:
-        BackendUnavailable: it has not been built.
+        PluginUnavailable: it has not been built.
     """
     library = default_library()
     if not library.is_file():
-        raise BackendUnavailable(f"{library} is not there: run  normdeploy plugin build")
+        raise PluginUnavailable(f"{library} is not there: run  normdeploy plugin build")
     return library
 
 
@@ -75,7 +75,7 @@ def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
         library: by default the one of `path`.
 
     Raises:
-        BackendUnavailable: the library or that file is missing or damaged.
+        PluginUnavailable: the library or that file is missing or damaged.
     """
     shared_object = path() if library is None else Path(library)
     try:
@@ -85,16 +85,16 @@ def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
             path=shared_object,
             size_bytes=size_bytes,
             version=recorded["version"],
-            operators=tuple(Operator(**operator) for operator in recorded["plugins"]),
+            operators=tuple(PluginOperator(**operator) for operator in recorded["plugins"]),
             architectures=tuple(recorded["architectures"].split(";")),
             cuda=recorded["cuda"],
             tensorrt_headers=recorded["tensorrt_headers"],
         )
     except OSError as error:
-        raise BackendUnavailable(
+        raise PluginUnavailable(
             f"{error.filename}: {error.strerror}: run  normdeploy plugin build"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackendUnavailable(
+        raise PluginUnavailable(
             f"{shared_object.with_suffix('.json')} is damaged: run  normdeploy plugin build"
         ) from error

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from normdeploy.errors import BackendUnavailable
+from normdeploy.errors import PluginUnavailable
 
 _LEAST_CMAKE = (3, 24)
 _LEAST_NVCC = (12, 8)
@@ -36,22 +36,22 @@ def find_toolchain() -> Toolchain:
     """Find every program.
 
     Raises:
-        BackendUnavailable: one is missing or too old; the message says which and how to get it.
+        PluginUnavailable: one is missing or too old; the message says which and how to get it.
     """
     nvcc = find_nvcc()
     _require_version(nvcc, r"release (\d+)\.(\d+)", _LEAST_NVCC, "install a newer CUDA toolkit")
     cmake = _find_program("cmake")
     if cmake is None:
-        raise BackendUnavailable("cmake is not installed: run  pip install cmake ninja")
+        raise PluginUnavailable("cmake is not installed: run  pip install cmake ninja")
     _require_version(cmake, r"version (\d+)\.(\d+)", _LEAST_CMAKE, "run  pip install --upgrade cmake")
     compilers = ("c++", "g++", "clang++")
     if "CXX" not in os.environ and not any(shutil.which(name) for name in compilers):
-        raise BackendUnavailable("no C++ compiler is installed: run  apt install g++  or set CXX")
+        raise PluginUnavailable("no C++ compiler is installed: run  apt install g++  or set CXX")
     ninja = _find_program("ninja")
     if ninja is not None:
         return Toolchain(nvcc, cmake, ("-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"))
     if shutil.which("make") is None:
-        raise BackendUnavailable("neither ninja nor make is installed: run  pip install ninja")
+        raise PluginUnavailable("neither ninja nor make is installed: run  pip install ninja")
     return Toolchain(nvcc, cmake, ("-G", "Unix Makefiles"))
 
 
@@ -59,18 +59,18 @@ def find_nvcc() -> Path:
     """Find CUDA's compiler: CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda.
 
     Raises:
-        BackendUnavailable: it is nowhere there, or CUDACXX names no program.
+        PluginUnavailable: it is nowhere there, or CUDACXX names no program.
     """
     named = os.environ.get("CUDACXX")
     if named:
         found = shutil.which(named)
         if found is None:
-            raise BackendUnavailable(f"CUDACXX is {named!r}, which is no program: set it to the path of nvcc")
+            raise PluginUnavailable(f"CUDACXX is {named!r}, which is no program: set it to the path of nvcc")
         return Path(found)
     for candidate in _nvcc_candidates():
         if os.access(candidate, os.X_OK):
             return candidate
-    raise BackendUnavailable(
+    raise PluginUnavailable(
         "nvcc is not installed (looked in CUDACXX, CUDA_HOME, CUDA_PATH, PATH and /usr/local/cuda): "
         "install NVIDIA's CUDA toolkit, 12.8 or newer"
     )
@@ -100,10 +100,10 @@ def _find_program(name: str) -> Path | None:
 def _require_version(program: Path, pattern: str, least: tuple[int, int], advice: str) -> None:
     match = re.search(pattern, _output(program, "--version"))
     if match is None:
-        raise BackendUnavailable(f"{program} does not tell its version: {advice}")
+        raise PluginUnavailable(f"{program} does not tell its version: {advice}")
     version = (int(match[1]), int(match[2]))
     if version < least:
-        raise BackendUnavailable(
+        raise PluginUnavailable(
             f"{program} is version {version[0]}.{version[1]}, but {least[0]}.{least[1]} is needed: {advice}"
         )
 
@@ -112,5 +112,5 @@ def _output(program: Path, argument: str) -> str:
     try:
         done = subprocess.run([program, argument], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
-        raise BackendUnavailable(f"{program} {argument} does not work: {error}") from error
+        raise PluginUnavailable(f"{program} {argument} does not work: {error}") from error
     return done.stdout

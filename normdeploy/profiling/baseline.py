@@ -12,7 +12,7 @@ from typing import Any
 
 from normdeploy.errors import InputError
 from normdeploy.profiling.comparison import compare_percentiles
-from normdeploy.profiling.environment import differences
+from normdeploy.profiling.machine import differences
 from normdeploy.profiling.report import SCHEMA, BackendProfile, Change
 from normdeploy.profiling.statistics import PERCENTILES, Interval
 

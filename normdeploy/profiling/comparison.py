@@ -21,7 +21,7 @@ Verdict = Literal["faster", "slower", "no difference"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LatencyComparison:
     """One quantity now and before.
 
     Args:
@@ -69,7 +69,9 @@ class Comparison:
         }
 
 
-def compare_sessions(before: Sequence[Sequence[Floats]], now: Sequence[Sequence[Floats]]) -> Comparison:
+def compare_sessions(
+    before: Sequence[Sequence[Floats]], now: Sequence[Sequence[Floats]]
+) -> LatencyComparison:
     """Compare two series that were taken in turn, in several sessions with fresh processes each.
 
     Whatever slows a round slows both, and so each round gives one ratio of medians. The median of a
@@ -88,7 +90,7 @@ def compare_sessions(before: Sequence[Sequence[Floats]], now: Sequence[Sequence[
         ]
     )
     low, high = independent_interval(logarithms, COMPARED)
-    return Comparison(
+    return LatencyComparison(
         "p50",
         float(np.median(np.concatenate([latencies for session in before for latencies in session]))),
         float(np.median(np.concatenate([latencies for session in now for latencies in session]))),
@@ -99,7 +101,7 @@ def compare_sessions(before: Sequence[Sequence[Floats]], now: Sequence[Sequence[
 
 def compare_percentile(
     name: str, before: float, before_interval: Interval, now: float, now_interval: Interval
-) -> Comparison:
+) -> LatencyComparison:
     """Compare two values that were measured independently of each other, each with its interval.
 
     The interval of log(now / before) follows from the two by the method of variance estimates recovery
@@ -108,12 +110,12 @@ def compare_percentile(
     ratio = now / before
     low = math.hypot(_log(now, now_interval[0]), _log(before_interval[1], before))
     high = math.hypot(_log(now_interval[1], now), _log(before, before_interval[0]))
-    return Comparison(name, before, now, ratio, (ratio * math.exp(-low), ratio * _exp(high)))
+    return LatencyComparison(name, before, now, ratio, (ratio * math.exp(-low), ratio * _exp(high)))
 
 
 def compare_percentiles(
     before: Mapping[str, tuple[float, Interval]], now: Mapping[str, tuple[float, Interval]]
-) -> list[Comparison]:
+) -> list[LatencyComparison]:
     """Compare each percentile that both have: name -> (value, interval)."""
     return [compare_percentile(name, *before[name], *now[name]) for name in now if name in before]
 

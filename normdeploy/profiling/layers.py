@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from normdeploy.backends.base import LayerTime
+from normdeploy.backends.session import LayerTime
 from normdeploy.graph.normalizations import normalizations
 from normdeploy.graph.scopes import node_name
 from normdeploy.profiling.roofline import Roofline, bytes_moved, roofline

@@ -13,23 +13,22 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
 from normdeploy.errors import MissingDependencyError, UsageError
 from normdeploy.graph.inference import infer
-from normdeploy.graph.io import ModelSource, load
+from normdeploy.graph.io import ModelSource, load, model_name, on_disk
+from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.profiling.baseline import read_baseline
 from normdeploy.profiling.comparison import compare_sessions
-from normdeploy.profiling.environment import environment
-from normdeploy.profiling.inputs import Feed, make_feed, with_batch
+from normdeploy.profiling.feed import Feed, make_feed, with_batch
 from normdeploy.profiling.layers import Kinds, Layer, attribute, normalization_kinds, with_rooflines
+from normdeploy.profiling.machine import machine
 from normdeploy.profiling.report import BackendProfile, Change, Profile
 from normdeploy.profiling.roofline import with_input_shapes
 from normdeploy.profiling.schedule import SESSIONS, number_of_rounds, orders, warm_up
 from normdeploy.profiling.stability import disturbance
 from normdeploy.profiling.statistics import summarize
 from normdeploy.profiling.subject import Subject
-from normdeploy.reference.memory import physical_memory
-from normdeploy.validation.checker import DEFAULT_TIMEOUT, model_name, on_disk
-from normdeploy.validation.declared import declared_inputs, with_shapes
 
 Progress = Callable[[int, int], None]
 """Called with the number of turns done and of all turns."""
@@ -98,10 +97,10 @@ def profile(
         if layers:
             for subject in subjects:
                 subject.look_into_layers(_LAYER_RUNS)
-    machine = environment()
+    surroundings = machine()
     by_label, kinds = dict(zip(labels, graphs, strict=True)), normalization_kinds(graphs)
     found = _once_if_unavailable(
-        [_describe(subject, by_label[subject.label], kinds, duration, machine) for subject in subjects]
+        [_describe(subject, by_label[subject.label], kinds, duration, surroundings) for subject in subjects]
     )
     return Profile(
         model=labels[0],
@@ -110,8 +109,8 @@ def profile(
         inputs=next(iter(feeds[0].values())).shapes,
         backends=found,
         changes=[*_against(subjects, labels), *(earlier.changes(found, labels[0]) if earlier else [])],
-        notes=earlier.notes(found, machine) if earlier else [],
-        environment=machine,
+        notes=earlier.notes(found, surroundings) if earlier else [],
+        environment=surroundings,
     )
 
 
@@ -151,7 +150,7 @@ def _time(
     for session in range(sessions):
         slowest = 0.0
         for subject in subjects:
-            subject.open(timeout, physical_memory())
+            subject.open(timeout)
             if subject.alive:
                 slowest = max(slowest, np.nan_to_num(warm_up(subject, duration)))
         alive = [subject for subject in subjects if subject.alive]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from normdeploy.profiling.comparison import Comparison
+from normdeploy.profiling.comparison import LatencyComparison
 from normdeploy.profiling.layers import Layer
 from normdeploy.profiling.statistics import Summary
 from normdeploy.profiling.subject import Measured, WarmUp
@@ -126,7 +126,7 @@ class Change:
     name: str
     batch: int | None
     against: str
-    quantities: Sequence[Comparison]
+    quantities: Sequence[LatencyComparison]
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""
@@ -184,7 +184,7 @@ class Profile:
         short = Path(backend.model).name if len(set(names)) == len(names) else backend.model
         return f"{sized}, {short}"
 
-    def regressions(self, percent: float) -> list[tuple[Change, Comparison]]:
+    def regressions(self, percent: float) -> list[tuple[Change, LatencyComparison]]:
         """What has become slower by more than this, beyond what noise explains."""
         return [
             (change, quantity)

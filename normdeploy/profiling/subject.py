@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from normdeploy.backends.base import BackendFailure, LayerTime
 from normdeploy.backends.catalog import Backend
-from normdeploy.backends.process import WorkerSession
-from normdeploy.profiling.inputs import Feed
+from normdeploy.backends.session import LayerTime
+from normdeploy.backends.worker_session import WorkerSession
+from normdeploy.errors import BackendFailure
+from normdeploy.profiling.feed import Feed
 from normdeploy.profiling.statistics import Floats
 
 _NS_PER_MS = 1e6
@@ -102,7 +103,7 @@ class Subject:
         """Of the runtime's libraries."""
         return self._session.versions if self._session else {}
 
-    def open(self, timeout: float, memory_limit: float) -> None:
+    def open(self, timeout: float) -> None:
         """Load the model in a fresh process, hand over the inputs and run the first.
 
         What loading and the first run took is known from the first process that this opened.
@@ -112,7 +113,7 @@ class Subject:
         try:
             if self._session is not None:
                 self._session.close()
-            self._session = self.backend.start(self.model, timeout, memory_limit)
+            self._session = self.backend.start(self.model, timeout)
             self._session.ready()
         except BackendFailure as failure:
             self.failure = failure

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
+from normdeploy.dtypes import Array
 from normdeploy.reference.elementwise import erf
 from normdeploy.reference.signature import operator
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.reference.dtypes import Array, compute_dtype
+from normdeploy.dtypes import Array
+from normdeploy.reference.dtypes import compute_dtype
 from normdeploy.reference.signature import operator
 
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
+from normdeploy.dtypes import Array
 from normdeploy.reference.signature import Body, operator
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
-from normdeploy.reference.memory import require_memory
+from normdeploy.dtypes import Array
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
+from normdeploy.resources import require_memory
 
 _COLUMN_BYTES = 2 * 2**20
 """The buffer for columns: small enough to stay in a CPU's cache, large enough for a matrix product."""

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from normdeploy.dtypes import Array
 
 
 def compute_dtype(dtype: ir.DataType | int) -> np.dtype[Any]:
@@ -29,11 +28,6 @@ def widen(array: Array) -> Array:
         return _as_text(array)
     with np.errstate(invalid="ignore"):  # a signalling NaN stays a NaN
         return array.astype(compute_dtype(ir.DataType.from_numpy(array.dtype)), copy=False)
-
-
-def is_floating(array: Array) -> bool:
-    """Whether a tensor of the reference is a floating one."""
-    return array.dtype == np.float64
 
 
 def _as_text(array: Array) -> Array:

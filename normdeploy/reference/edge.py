@@ -14,8 +14,8 @@ import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from normdeploy.reference.dtypes import Array
-from normdeploy.reference.signature import Operator
+from normdeploy.dtypes import Array
+from normdeploy.reference.signature import ReferenceOperator
 
 DELEGATED = frozenset(
     {
@@ -46,7 +46,7 @@ DELEGATED = frozenset(
 """Operators of the default domain."""
 
 
-def delegated(op_type: str, opset: int) -> Operator | None:
+def delegated(op_type: str, opset: int) -> ReferenceOperator | None:
     """One of `DELEGATED`, as it is in an opset version; None where it does not exist yet."""
     if op_type not in DELEGATED or not onnx.defs.has(op_type):
         return None
@@ -60,7 +60,7 @@ def delegated(op_type: str, opset: int) -> Operator | None:
     def compute(*inputs: Array | None, n_outputs: int, **attributes: Any) -> Sequence[Array]:
         return _run_single_node(op_type, opset, inputs, n_outputs, attributes)
 
-    return Operator(op_type, "", schema.since_version, compute, frozenset(schema.attributes), True)
+    return ReferenceOperator(op_type, "", schema.since_version, compute, frozenset(schema.attributes), True)
 
 
 def _run_single_node(

@@ -7,9 +7,9 @@ from functools import reduce
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array, is_floating
-from normdeploy.reference.memory import require_memory
+from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.signature import operator
+from normdeploy.resources import require_memory
 
 
 def require_broadcast(*arrays: Array) -> None:
@@ -40,7 +40,7 @@ def mul(a: Array, b: Array) -> Array:
 def div(a: Array, b: Array) -> Array:
     """Integers are divided towards zero."""
     require_broadcast(a, b)
-    if is_floating(a):
+    if is_floating(a.dtype):
         return a / b
     quotient, remainder = np.divmod(a, b)
     return np.asarray(quotient + ((remainder != 0) & ((a < 0) != (b < 0))), dtype=a.dtype)
@@ -57,7 +57,7 @@ def mod(a: Array, b: Array, *, fmod: int = 0) -> Array:
 def pow_(x: Array, y: Array) -> Array:
     """The result has the base's type."""
     require_broadcast(x, y)
-    if not is_floating(x) and not is_floating(y) and np.any(y < 0):
+    if not is_floating(x.dtype) and not is_floating(y.dtype) and np.any(y < 0):
         return np.power(x.astype(np.float64), y).astype(x.dtype)
     return np.power(x, y).astype(x.dtype, copy=False)
 

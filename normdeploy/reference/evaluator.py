@@ -8,15 +8,16 @@ from itertools import zip_longest
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.dtypes import Array
 from normdeploy.errors import ModelError, UnsupportedOperator, UsageError
 from normdeploy.graph.io import ModelSource, load
-from normdeploy.reference.dtypes import Array, widen
+from normdeploy.reference.dtypes import widen
+from normdeploy.reference.execution_plan import Attributes, ExecutionPlan, PlannedNode, Planner
 from normdeploy.reference.inputs import checked_inputs
-from normdeploy.reference.memory import physical_memory
-from normdeploy.reference.plan import Attributes, Plan, Planner, Step
 from normdeploy.reference.rounding import RandomRounding
 from normdeploy.reference.signature import Body
 from normdeploy.reference.threads import one_blas_thread
+from normdeploy.resources import physical_memory
 
 NodeObserver = Callable[[ir.Node, Sequence[Array]], None]
 """Called with a node and its computed outputs, in the node's order."""
@@ -141,7 +142,7 @@ class _Frame:
         return self.weights[value]
 
 
-def _run(plan: Plan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
+def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
     for step in plan.steps:
         results = _compute(step, frame)
         if on_node is not None:
@@ -159,7 +160,7 @@ def _run(plan: Plan, frame: _Frame, on_node: NodeObserver | None = None) -> list
     return [array for _, array in outputs if array is not None]
 
 
-def _compute(step: Step, frame: _Frame) -> list[Array]:
+def _compute(step: PlannedNode, frame: _Frame) -> list[Array]:
     arguments = [None if value is None else frame[value] for value in step.node.inputs]
     try:
         with np.errstate(all="ignore"):
@@ -175,8 +176,8 @@ def _compute(step: Step, frame: _Frame) -> list[Array]:
         raise ModelError(f"{step.where}: {reason}{_shapes(arguments)}") from error
 
 
-def _call(step: Step, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
-    if isinstance(step.computed_by, Plan):
+def _call(step: PlannedNode, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
+    if isinstance(step.computed_by, ExecutionPlan):
         return _call_function(step.computed_by, step.attributes(frame.attributes), arguments, frame)
     if frame.rounding is not None:
         arguments = frame.rounding.operands(step.node, arguments)
@@ -188,7 +189,7 @@ def _call(step: Step, frame: _Frame, arguments: list[Array | None]) -> list[Arra
 
 
 def _call_function(
-    plan: Plan,
+    plan: ExecutionPlan,
     attributes: Attributes,
     arguments: Sequence[Array | None],
     caller: _Frame,
@@ -198,7 +199,7 @@ def _call_function(
     return _run(plan, frame)
 
 
-def _body(plan: Plan, outer: _Frame) -> Body:
+def _body(plan: ExecutionPlan, outer: _Frame) -> Body:
     def body(*inputs: Array) -> list[Array]:
         frame = _Frame(outer, outer.attributes, outer.rounding, outer.weights)
         frame.values.update(zip(plan.inputs, inputs, strict=True))

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array, compute_dtype
-from normdeploy.reference.memory import require_memory
+from normdeploy.dtypes import Array
+from normdeploy.reference.dtypes import compute_dtype
 from normdeploy.reference.signature import operator
+from normdeploy.resources import require_memory
 
 
 @operator("Constant", since=1)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
-from normdeploy.reference.memory import require_memory
+from normdeploy.dtypes import Array
 from normdeploy.reference.signature import operator
+from normdeploy.resources import require_memory
 
 _COMBINE: dict[str, np.ufunc] = {
     "add": np.add,

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.dtypes import Array
 from normdeploy.errors import InputError, ModelError
-from normdeploy.reference.dtypes import Array, compute_dtype, widen
+from normdeploy.reference.dtypes import compute_dtype, widen
 
 
 def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Value, Array]:

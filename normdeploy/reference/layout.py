@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
-from normdeploy.reference.memory import require_memory
+from normdeploy.dtypes import Array
 from normdeploy.reference.signature import operator
+from normdeploy.resources import require_memory
 
 
 @operator("Identity", since=1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
+from normdeploy.dtypes import Array
 from normdeploy.reference.signature import operator
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
+from normdeploy.dtypes import Array
 from normdeploy.reference.elementwise import require_broadcast
 from normdeploy.reference.signature import operator
 

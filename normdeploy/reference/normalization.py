@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from normdeploy.batchnorm import batch_norm, batch_norm_train
+from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN
 from normdeploy.lrn import lrn as local_response_norm
-from normdeploy.reference.dtypes import Array
 from normdeploy.reference.signature import operator
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array, is_floating
+from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
 
@@ -31,7 +31,7 @@ def max_pool(
 ) -> Sequence[Array]:
     """Also each maximum's index in x flattened, column-major within a map if storage_order is 1."""
     windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
-    lowest = -np.inf if is_floating(x) else np.iinfo(x.dtype).min
+    lowest = -np.inf if is_floating(x.dtype) else np.iinfo(x.dtype).min
     padded = windows.pad(x, lowest)
     y = _along_axes(padded, windows, np.maximum)
     return [y] if n_outputs == 1 else [y, _argmax_indices(padded, windows, storage_order)]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from normdeploy.dtypes import Array
 from normdeploy.reference.activation import hard_sigmoid, leaky_relu, relu, sigmoid, softplus, softsign
-from normdeploy.reference.dtypes import Array
 from normdeploy.reference.indexing import reverse_sequence
 from normdeploy.reference.signature import operator
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array, is_floating
+from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.signature import operator
 
 Axes = tuple[int, ...] | None
@@ -37,7 +37,7 @@ def _min(x: Array, axes: Axes, keepdims: bool) -> Array:
 
 
 def _limits(x: Array) -> tuple[Any, Any]:
-    if is_floating(x):
+    if is_floating(x.dtype):
         return -np.inf, np.inf
     if x.dtype == np.bool_:
         return False, True

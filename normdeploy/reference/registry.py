@@ -11,10 +11,10 @@ from normdeploy.reference import (
     casting,
     control_flow,
     convolution,
-    custom,
     elementwise,
     generators,
     indexing,
+    intra_channel_lrn,
     layout,
     linear,
     logical,
@@ -25,14 +25,14 @@ from normdeploy.reference import (
     resampling,
 )
 from normdeploy.reference.edge import delegated
-from normdeploy.reference.signature import Operator, marked_operators
+from normdeploy.reference.signature import ReferenceOperator, marked_operators
 
 _MODULES: tuple[ModuleType, ...] = (
     activation,
     casting,
     control_flow,
     convolution,
-    custom,
+    intra_channel_lrn,
     elementwise,
     generators,
     indexing,
@@ -47,7 +47,7 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 
 
-def _collect(modules: Iterable[ModuleType]) -> Mapping[tuple[str, str], list[Operator]]:
+def _collect(modules: Iterable[ModuleType]) -> Mapping[tuple[str, str], list[ReferenceOperator]]:
     table = defaultdict(list)
     for module in modules:
         for function in vars(module).values():
@@ -61,7 +61,7 @@ OPERATORS = _collect(_MODULES)
 """(domain, operator) -> its variants, the oldest first."""
 
 
-def lookup(op_type: str, domain: str, opset: int) -> Operator | None:
+def lookup(op_type: str, domain: str, opset: int) -> ReferenceOperator | None:
     """The variant of an operator that holds in an opset version."""
     variants = [item for item in OPERATORS.get((domain, op_type), ()) if item.since <= opset]
     if variants:

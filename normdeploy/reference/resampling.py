@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from normdeploy.reference.dtypes import Array
-from normdeploy.reference.memory import require_memory
+from normdeploy.dtypes import Array
 from normdeploy.reference.signature import operator
+from normdeploy.resources import require_memory
 
 
 @dataclass(frozen=True)

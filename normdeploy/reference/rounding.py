@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.reference.dtypes import Array, is_floating
+from normdeploy.dtypes import Array, is_floating
 
 _UNIT_ROUNDOFF = {
     ir.DataType.DOUBLE: 2.0**-53,
@@ -105,7 +105,7 @@ class RandomRounding:
         """A node's inputs, the first with the error that its inner sums make of it."""
         arguments = list(arguments)
         first = arguments[0] if arguments else None
-        if first is None or not is_floating(first):
+        if first is None or not is_floating(first.dtype):
             return arguments
         terms, error = _terms(node, arguments), 0.0
         if terms > 1 or node.op_type in _CANCELS:
@@ -138,7 +138,7 @@ class RandomRounding:
     def _stored(
         self, node: ir.Node, dtype: ir.DataType | None, array: Array, ulps: float, terms: int, steps: int
     ) -> Array:
-        if not is_floating(array):
+        if not is_floating(array.dtype):
             return array
         unit, inner = _roundoff(dtype), _inner_roundoff(dtype)
         relative = unit + inner * (ulps + (0.33 * math.sqrt(terms) if terms > 1 else 0.0))
@@ -211,7 +211,7 @@ def _inner_roundoff(dtype: ir.DataType | None) -> float:
 
 
 def _is_weight(value: ir.Value, array: Array | None) -> bool:
-    return value.const_value is not None and array is not None and is_floating(array)
+    return value.const_value is not None and array is not None and is_floating(array.dtype)
 
 
 def _terms(node: ir.Node, arguments: Sequence[Array | None]) -> int:
@@ -267,4 +267,4 @@ _SUMS: dict[str, Any] = {
         _reduced,
     ),
 }  # fmt: skip
-"""Operator -> the number of terms in each of its sums."""
+"""ReferenceOperator -> the number of terms in each of its sums."""

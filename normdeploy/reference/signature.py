@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from normdeploy.reference.dtypes import Array
+from normdeploy.dtypes import Array
 
 Body = Callable[..., list[Array]]
 """A subgraph, ready to be called with its inputs."""
@@ -27,7 +27,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Operator:
+class ReferenceOperator:
     """A function, and the operator that it computes from opset version `since` on."""
 
     op_type: str
@@ -49,7 +49,7 @@ def operator(op_type: str, *, since: int, domain: str = "") -> Callable[[_Functi
     return mark
 
 
-def marked_operators(function: Callable[..., Any]) -> list[Operator]:
+def marked_operators(function: Callable[..., Any]) -> list[ReferenceOperator]:
     """The operators that a function is marked as."""
     marks: tuple[tuple[str, str, int], ...] = getattr(function, _MARKS, ())
     if not marks:
@@ -60,4 +60,4 @@ def marked_operators(function: Callable[..., Any]) -> list[Operator]:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     attributes = frozenset(keywords - {"n_outputs"})
-    return [Operator(*mark, function, attributes, "n_outputs" in keywords) for mark in marks]
+    return [ReferenceOperator(*mark, function, attributes, "n_outputs" in keywords) for mark in marks]

@@ -18,7 +18,7 @@ from torch.export import Dim, ExportedProgram
 
 from normdeploy.errors import ExportError, InputError, UsageError
 from normdeploy.graph.io import save
-from normdeploy.passes import Report, rewrite
+from normdeploy.passes import OptimizationReport, rewrite
 from normdeploy.torch.names import name_dimensions, name_nodes_by_module
 
 Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
@@ -35,7 +35,7 @@ def export(
     output_names: Sequence[str] | None = None,
     opset: int | None = None,
     fold: bool = True,
-) -> Report:
+) -> OptimizationReport:
     """Write a torch module as an ONNX model.
 
     Across-channel LRN of odd size becomes one `LRN` node where onnxruntime and TensorRT take it, and stays

@@ -19,7 +19,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from normdeploy.errors import ExportError, UsageError
-from normdeploy.passes import Report
+from normdeploy.passes import OptimizationReport
 from normdeploy.torch.export import Inputs, export
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
@@ -40,7 +40,7 @@ def export_source(
     dynamic: Mapping[str, Sequence[int]] = MappingProxyType({}),
     opset: int | None = None,
     fold: bool = True,
-) -> Report:
+) -> OptimizationReport:
     """Export what `source` names; see `export` for the other arguments.
 
     Args:

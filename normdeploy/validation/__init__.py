@@ -1,6 +1,6 @@
 """Is the deployed model still the model? Backends against the NumPy reference."""
 
 from normdeploy.validation.checker import check
-from normdeploy.validation.report import BackendReport, OutputReport, Report
+from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
-__all__ = ["BackendReport", "OutputReport", "Report", "check"]
+__all__ = ["BackendReport", "CheckReport", "OutputReport", "check"]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from normdeploy.dtypes import Array
 
 
 def predicted_classes(outputs: Mapping[str, Array], output: str, samples: int) -> Array:

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import platform
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
-import normdeploy
 from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
+from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
+from normdeploy.environment import environment
 from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.graph.inference import infer
-from normdeploy.graph.io import ModelSource, load, save
+from normdeploy.graph.io import ModelSource, load, model_name, on_disk
+from normdeploy.inputs.declared import declared_inputs, with_shapes
+from normdeploy.inputs.samples import Batch, Data, Samples, open_samples
 from normdeploy.reference import Evaluator
-from normdeploy.reference.memory import physical_memory
 from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
-from normdeploy.validation.contender import Contender
-from normdeploy.validation.declared import declared_inputs, with_shapes
+from normdeploy.validation.backend_run import BackendRun
+from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.judge import Judge
-from normdeploy.validation.localize import comparison_by, runner, search_divergence
-from normdeploy.validation.overflow import OverflowWatch
-from normdeploy.validation.report import Report
-from normdeploy.validation.samples import Batch, Data, Samples, open_samples
+from normdeploy.validation.localize.search import comparison_by, runner, search_divergence
+from normdeploy.validation.report import CheckReport
 from normdeploy.validation.tolerance import given_tolerance
 
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and of all samples."""
-
-DEFAULT_TIMEOUT = 300.0
 
 
 def check(
@@ -55,7 +48,7 @@ def check(
     plugins: Sequence[str | os.PathLike[str]] = (),
     timeout: float = DEFAULT_TIMEOUT,
     progress: Progress | None = None,
-) -> Report:
+) -> CheckReport:
     """Compare what backends make of a model with the float64 reference.
 
     Args:
@@ -96,19 +89,19 @@ def check(
     with ExitStack() as stack:
         opened = stack.enter_context(open_samples(inputs, data, samples, seed))
         path = stack.enter_context(on_disk(model))
-        contenders = [stack.enter_context(Contender(backend, backends is not None)) for backend in chosen]
-        for contender in contenders:
-            contender.start(path, timeout, physical_memory())
-        accuracy = _stream(judge, contenders, opened, watch, progress)
-        reports = [contender.report(opened.labelled) for contender in contenders]
+        runs = [stack.enter_context(BackendRun(backend, backends is not None)) for backend in chosen]
+        for run in runs:
+            run.start(path, timeout)
+        accuracy = _stream(judge, runs, opened, watch, progress)
+        reports = [run.report(opened.labelled) for run in runs]
     if localize:
         compare = comparison_by(tolerance, seed)
-        for index, (backend, contender) in enumerate(zip(chosen, contenders, strict=True)):
-            if contender.wrong_on is not None:
-                run = runner(backend, timeout, physical_memory())
-                found = search_divergence(deployed, original, contender.wrong_on, run, compare)
+        for index, (backend, run) in enumerate(zip(chosen, runs, strict=True)):
+            if run.wrong_on is not None:
+                execute = runner(backend, timeout)
+                found = search_divergence(deployed, original, run.wrong_on, execute, compare)
                 reports[index] = replace(reports[index], localization=found)
-    return Report(
+    return CheckReport(
         model=model_name(model),
         reference=model_name(model if reference is None else reference),
         samples=opened.count,
@@ -122,15 +115,15 @@ def check(
 
 def _stream(
     judge: Judge,
-    contenders: Sequence[Contender],
+    runs: Sequence[BackendRun],
     samples: Samples,
     watch: OverflowWatch | None,
     progress: Progress | None,
 ) -> float | None:
-    """Put every batch through the reference and the contenders; the reference's accuracy, with labels."""
+    """Put every batch through the reference and the runs; the reference's accuracy, with labels."""
     tally, scores, done = Tally(), None, 0
     for batch in samples.batches:
-        if not any(contender.alive for contender in contenders):
+        if not any(run.alive for run in runs):
             break
         if watch is not None:
             watch.start(batch.inputs)
@@ -141,8 +134,8 @@ def _stream(
             scores = scores or _scores(case.expected, batch)
             predicted = predicted_classes(case.expected, scores, batch.samples)
             tally.add(predicted, batch.labels, predicted)
-        for contender in contenders:
-            contender.judge(batch, case, scores, predicted)
+        for run in runs:
+            run.judge(batch, case, scores, predicted)
         done += batch.samples
         if progress is not None:
             progress(done, samples.count)
@@ -186,35 +179,3 @@ def _require_tensors(model: ir.Model) -> None:
     for value in model.graph.outputs:
         if value.type is not None and not isinstance(value.type, ir.TensorType):
             raise ModelError(f"output '{value.name}' is {value.type}: only tensors can be checked")
-
-
-@contextlib.contextmanager
-def on_disk(model: ModelSource) -> Iterator[Path]:
-    """The model's file, or a temporary one."""
-    if isinstance(model, str | os.PathLike):
-        yield Path(model)
-        return
-    with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
-        path = Path(folder) / "model.onnx"
-        save(load(model), path)
-        yield path
-
-
-def model_name(model: ModelSource) -> str:
-    if isinstance(model, str | os.PathLike):
-        return str(model)
-    graph = model.graph
-    return graph.name or "the model"
-
-
-def environment() -> dict[str, Any]:
-    """Versions that can change a result."""
-    return {
-        "normdeploy": normdeploy.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnx": onnx.__version__,
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-    }

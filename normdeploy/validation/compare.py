@@ -8,13 +8,12 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from normdeploy.dtypes import Array, is_floating
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TensorComparison:
     """What differs, over the elements compared so far.
 
     Args:
@@ -42,8 +41,8 @@ class Comparison:
     expected_rounding: float | None = None
     noise_share: float | None = None
 
-    def __add__(self, other: Comparison) -> Comparison:
-        return Comparison(
+    def __add__(self, other: TensorComparison) -> TensorComparison:
+        return TensorComparison(
             self.elements + other.elements,
             self.wrong + other.wrong,
             max(self.max_abs_error, other.max_abs_error),
@@ -65,7 +64,7 @@ def _largest(left: float | None, right: float | None) -> float | None:
 
 def compare(
     actual: Array, expected: Array, allowed: Array | None = None, sigma: Array | None = None
-) -> Comparison:
+) -> TensorComparison:
     """Compare a backend's array with the reference's, of the same shape.
 
     Args:
@@ -78,7 +77,7 @@ def compare(
     """
     if allowed is None:
         allowed = np.zeros(expected.shape)
-    if not is_floating(actual) or not is_floating(expected):
+    if not is_floating(actual.dtype) or not is_floating(expected.dtype):
         return _compare_exactly(actual, expected, allowed)
     with np.errstate(all="ignore"):
         representable = expected.astype(actual.dtype).astype(np.float64)
@@ -96,7 +95,7 @@ def compare(
         ratio = np.divide(error, permitted, out=np.where(error > 0, np.inf, 0.0), where=permitted > 0)
         ratio[error <= _smallest_normal(actual.dtype)] = 0.0
         relative = np.divide(error, np.abs(right), out=np.zeros_like(error), where=right != 0)
-    return Comparison(
+    return TensorComparison(
         elements=actual.size,
         wrong=misplaced + int(np.count_nonzero(ratio > 1)),
         max_abs_error=float(np.max(error, initial=0.0)),
@@ -120,7 +119,7 @@ def _share(sigma: Array, values: Array) -> float:
     return noise / size if size else float(noise > 0)
 
 
-def _compare_exactly(actual: Array, expected: Array, allowed: Array) -> Comparison:
+def _compare_exactly(actual: Array, expected: Array, allowed: Array) -> TensorComparison:
     different = np.asarray(actual != expected)
     ties = int(np.count_nonzero(different & (allowed > 0)))
     wrong = int(np.count_nonzero(different)) - ties
@@ -130,18 +129,11 @@ def _compare_exactly(actual: Array, expected: Array, allowed: Array) -> Comparis
         errors = np.abs(actual[different].astype(np.float64) - right)
         error = float(errors.max())
         relative = float(np.max(errors[right != 0] / np.abs(right[right != 0]), initial=0.0))
-    return Comparison(
+    return TensorComparison(
         elements=actual.size,
         wrong=wrong,
         max_abs_error=error,
         max_rel_error=relative,
         noise_ratio=math.inf if wrong else 0.0,
         ties=ties,
-    )
-
-
-def is_floating(array: Array) -> bool:
-    """Whether the array holds floating-point numbers, those of ml_dtypes included."""
-    return array.dtype.kind == "f" or (
-        array.dtype.kind == "V" and array.dtype.name.startswith(("float", "bfloat"))
     )

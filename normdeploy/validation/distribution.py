@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from normdeploy.dtypes import Array
 
 EDGES: NDArray[np.float64] = np.logspace(-20, 20, 241)
 """Of the histogram's bins: 6 per power of ten."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from normdeploy.dtypes import Array
 from normdeploy.reference import Evaluator
 from normdeploy.reference.evaluator import NodeObserver
-from normdeploy.validation.compare import Comparison, compare
+from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.noise import RoundingNoise, factor
 from normdeploy.validation.tolerance import Tolerance
-
-Array = NDArray[Any]
 
 
 class Judge:
@@ -61,7 +58,7 @@ class Case:
             deployed, inputs, seed, exact, other_weights=not same
         )
 
-    def compare(self, name: str, actual: Array) -> Comparison:
+    def compare(self, name: str, actual: Array) -> TensorComparison:
         """Compare an output of the reference's shape with the reference's."""
         expected = self.expected[name]
         if isinstance(self._judged_by, Tolerance):

@@ -25,15 +25,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from normdeploy.dtypes import Array
 from normdeploy.reference import Evaluator
 from normdeploy.reference.rounding import RandomRounding
-
-Array = NDArray[Any]
 
 _RUNS = 3
 _AMPLIFIED_RUNS = 8

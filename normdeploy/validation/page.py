@@ -9,8 +9,8 @@ import numpy as np
 
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
 from normdeploy.validation.distribution import EDGES, Distribution
-from normdeploy.validation.localize import How, Localization
-from normdeploy.validation.report import BackendReport, Report, Status, Verdict
+from normdeploy.validation.localize.search import How, Localization
+from normdeploy.validation.report import BackendReport, CheckReport, Status, Verdict
 
 _TONES: dict[Status | Verdict, Tone] = {
     "pass": "good",
@@ -27,7 +27,7 @@ _WHERE: dict[How, str] = {
 }
 
 
-def html(report: Report) -> str:
+def html(report: CheckReport) -> str:
     """The whole page.
 
     Raises:
@@ -64,7 +64,7 @@ def divergence_line(backend: BackendReport) -> str:
     return f"first wrong node: {first.node} ({first.op_type}, output {first.output}): {_WHERE[first.how]}"
 
 
-def _add_backends(page: Page, report: Report) -> None:
+def _add_backends(page: Page, report: CheckReport) -> None:
     page.add_heading("Backends")
     headings = ["backend", "status", "accuracy", "flips", "why"]
     rows: list[list[str | Cell]] = []
@@ -83,7 +83,7 @@ def _why(backend: BackendReport) -> str:
     return " | ".join([backend.reason, *backend.log]) if backend.log else backend.reason
 
 
-def _add_outputs(page: Page, report: Report) -> None:
+def _add_outputs(page: Page, report: CheckReport) -> None:
     rows: list[list[str | Cell]] = []
     for backend in report.backends:
         for output in backend.outputs:
@@ -155,7 +155,7 @@ def _along_the_graph(found: Localization) -> tuple[Svg, str]:
     return figure, f"{what}, error against what is allowed{named}"
 
 
-def _add_half_precision(page: Page, report: Report) -> None:
+def _add_half_precision(page: Page, report: CheckReport) -> None:
     if not report.half_precision:
         return
     page.add_heading("In half precision")
@@ -178,7 +178,7 @@ def _add_half_precision(page: Page, report: Report) -> None:
     page.add_table(("node", "operator", "float16", "max |x|", "largest sum", "consequence"), rows)
 
 
-def _add_environment(page: Page, report: Report) -> None:
+def _add_environment(page: Page, report: CheckReport) -> None:
     page.add_heading("Environment")
     facts = {**report.environment, "seed": report.seed}
     for backend in report.backends:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from normdeploy.validation.compare import Comparison
+from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.distribution import Distribution
-from normdeploy.validation.localize import Divergence, Localization
-from normdeploy.validation.overflow import HalfPrecision
+from normdeploy.validation.half_precision.findings import HalfPrecision
+from normdeploy.validation.localize.search import Divergence, Localization
 
 SCHEMA = 1
 
@@ -24,7 +24,7 @@ class OutputReport:
 
     name: str
     dtype: str
-    comparison: Comparison
+    comparison: TensorComparison
     distribution: Distribution = field(default_factory=Distribution)
 
 
@@ -63,7 +63,7 @@ class BackendReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """The result of `check`."""
 
     model: str

@@ -20,7 +20,7 @@ def function_body_model(problem: Problem, alpha: float, beta: float, bias: float
     import onnx
     import onnx_ir as ir
 
-    from normdeploy.graph.custom import DOMAIN, INTRA_CHANNEL_LRN, add_function
+    from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN, add_function
 
     attributes = {"size": problem.size, "alpha": alpha, "beta": beta, "bias": bias}
     node = onnx.helper.make_node(INTRA_CHANNEL_LRN, ["x"], ["y"], domain=DOMAIN, **attributes)

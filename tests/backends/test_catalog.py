@@ -5,10 +5,9 @@ import pytest
 
 import normdeploy as nd
 from normdeploy.backends import catalog
-from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.backends.hardware import Gpus
-from normdeploy.errors import UsageError
+from normdeploy.errors import BackendFailure, UsageError
 from tests.small_models import conv_lrn
 
 
@@ -39,7 +38,7 @@ def test_a_machine_without_a_driver_is_the_reason(name, tmp_path, monkeypatch):
     without_driver = Gpus(False, "no NVIDIA driver (libcuda.so.1 not found): install it")
     monkeypatch.setattr(catalog, "gpus", lambda: without_driver)
     with pytest.raises(BackendFailure, match=r"no NVIDIA driver \(libcuda.so.1 not found\)") as caught:
-        find(name).start(tmp_path / "model.onnx", 1, 2**30)
+        find(name).start(tmp_path / "model.onnx", 1)
     assert caught.value.status == "unavailable"
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
-from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import find
 from normdeploy.backends.measurement import Measurement
-from normdeploy.backends.process import WorkerSession
+from normdeploy.backends.worker_session import WorkerSession
+from normdeploy.errors import BackendFailure
 from tests.small_models import conv_lrn
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -73,7 +73,7 @@ def test_held_inputs_do_not_count_as_memory():
 
 
 def test_an_unknown_request_is_a_failure():
-    with WorkerSession("misbehaving_backends:echo", Path("m.onnx"), 60, 4 * 2.0**30) as session:
+    with WorkerSession("tests.backends.misbehaving_backends:echo", Path("m.onnx"), 60) as session:
         session.ready()
         assert session.build_ns >= 0
         with pytest.raises(BackendFailure, match="no request 'dance'"):
@@ -83,7 +83,7 @@ def test_an_unknown_request_is_a_failure():
 def test_onnxruntime_tells_its_layers(tmp_path):
     path = tmp_path / "model.onnx"
     onnx.save(conv_lrn(), path)
-    with find("onnxruntime").start(path, 60, float("inf")) as session:
+    with find("onnxruntime").start(path, 60) as session:
         session.ready()
         session.ask({"request": "hold"}, {"x": np.ones((2, 1, 3, 6, 6), np.float32)}, "holding")
         header, _ = session.ask({"request": "layers", "runs": 3}, {}, "profiling")

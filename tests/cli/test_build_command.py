@@ -74,7 +74,7 @@ def test_a_refused_node_is_one_line_and_exit_code_3(run, tmp_path):
 
 
 def test_an_abort_is_one_line_and_exit_code_3(run, good, tmp_path, monkeypatch):
-    monkeypatch.setattr(builder, "_COMPILER", "misbehaving_compilers:aborts")
+    monkeypatch.setattr(builder, "_COMPILER", "tests.cli.misbehaving_compilers:aborts")
     (tmp_path / "e").write_text("what was there before")
     outcome = run("build", good, "-o", tmp_path / "e", *RTX, "--shape", "x:1x3x6x6")
     assert outcome.code == 3
@@ -127,7 +127,7 @@ _HANG = """
 import sys
 sys.path[:0] = {paths!r}
 from normdeploy.engine import builder
-builder._COMPILER = "misbehaving_compilers:hangs"
+builder._COMPILER = "tests.cli.misbehaving_compilers:hangs"
 from normdeploy.cli import main
 sys.exit(main({arguments!r}))
 """

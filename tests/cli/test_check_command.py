@@ -37,7 +37,7 @@ def test_a_backend_that_is_not_there_is_exit_code_3(run, good, name):
 
 
 def test_a_crash_is_exit_code_3_and_shows_the_log(run, good, monkeypatch):
-    backend = catalog.Backend("crash", "crashing_for_cli:aborts")
+    backend = catalog.Backend("crash", "tests.cli.crashing_for_cli:aborts")
     monkeypatch.setitem(catalog.BACKENDS, "crash", backend)
     outcome = run("check", good, "--backend", "crash")
     assert outcome.code == 3

@@ -15,9 +15,9 @@ from onnx import TensorProto, helper
 from normdeploy.cli import main
 from normdeploy.errors import NormdeployError
 from normdeploy.graph.io import load
+from normdeploy.inputs.declared import declared_inputs
+from normdeploy.inputs.samples import open_samples
 from normdeploy.reference import Evaluator
-from normdeploy.validation.declared import declared_inputs
-from normdeploy.validation.samples import open_samples
 from tests.small_models import conv_lrn, model
 
 SETTINGS = settings(

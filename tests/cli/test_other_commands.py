@@ -84,10 +84,10 @@ def test_inspect_as_json(run, normalized):
     assert list(layers) == ["odd_lrn", "even_lrn", "inner_bn", "outer_bn", "instance"]
     odd, even = layers["odd_lrn"], layers["even_lrn"]
     assert odd["trainable"] == 0
-    assert odd["article"]["alpha"] == pytest.approx(1e-4)
+    assert odd["paper"]["alpha"] == pytest.approx(1e-4)
     assert odd["native"] == ["onnx", "onnxruntime", "tensorrt"]
     assert odd["parameters"]["bias"] == 1.0
-    assert even["article"] is None
+    assert even["paper"] is None
     assert even["not_native"] == {"onnxruntime": "size 4 is even", "tensorrt": "size 4 is even"}
     assert layers["outer_bn"]["trainable"] == 12
     assert layers["outer_bn"]["where"] == ""

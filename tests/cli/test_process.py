@@ -21,7 +21,7 @@ HANG = """
 import sys
 sys.path[:0] = {paths!r}
 from normdeploy.backends import catalog
-catalog.BACKENDS["hang"] = catalog.Backend("hang", "crashing_for_cli:hangs")
+catalog.BACKENDS["hang"] = catalog.Backend("hang", "tests.cli.crashing_for_cli:hangs")
 from normdeploy.cli import main
 sys.exit(main(["check", {model!r}, "--backend", "hang"]))
 """

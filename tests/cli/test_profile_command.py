@@ -114,7 +114,9 @@ def test_a_backend_that_is_not_there_is_exit_code_3(run, good):
 
 
 def test_a_crash_is_exit_code_3_and_shows_the_log(run, good, monkeypatch):
-    monkeypatch.setitem(catalog.BACKENDS, "crash", catalog.Backend("crash", "crashing_for_cli:aborts"))
+    monkeypatch.setitem(
+        catalog.BACKENDS, "crash", catalog.Backend("crash", "tests.cli.crashing_for_cli:aborts")
+    )
     outcome = run("profile", good, "--backend", "crash")
     assert outcome.code == 3
     assert "SIGABRT" in outcome.out

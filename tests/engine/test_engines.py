@@ -12,11 +12,10 @@ import pytest
 from onnx import helper
 
 import normdeploy as nd
-from normdeploy.backends.base import BackendFailure
 from normdeploy.backends.catalog import find
 from normdeploy.engine import build
 from normdeploy.engine.shapes import Range
-from normdeploy.errors import InputError, ModelError, UsageError
+from normdeploy.errors import BackendFailure, InputError, ModelError, UsageError
 from tests.engine.networks import export
 from tests.small_models import conv_lrn, model
 

@@ -3,8 +3,8 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper
 
-from normdeploy.graph.custom import add_function, intra_channel_lrn
 from normdeploy.graph.inference import computed_types, infer
+from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
 from normdeploy.graph.io import load
 from normdeploy.graph.normalizations import normalizations
 from normdeploy.lrn import LRN
@@ -24,7 +24,7 @@ def test_functions_are_searched_and_their_parameters_may_be_their_callers():
     (found,) = normalizations(load(proto))
     assert (found.node, found.where) == ("inner", "function own.Normalize")
     assert found.parameters == {"alpha": 1e-4, "beta": 0.5, "bias": 1.0, "size": "@width"}
-    assert found.article is None
+    assert found.paper is None
     assert found.not_native is None
 
 
@@ -38,8 +38,8 @@ def test_lrn_within_a_channel():
     (found,) = normalizations(wrapped)
     assert found.is_lrn
     assert found.trainable == 0
-    assert found.article is not None
-    assert abs(found.article["alpha"] - 0.1) < 1e-9
+    assert found.paper is not None
+    assert abs(found.paper["alpha"] - 0.1) < 1e-9
     assert set(found.not_native or ()) == {"onnx", "onnxruntime", "tensorrt"}
 
 

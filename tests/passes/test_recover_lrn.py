@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 import normdeploy as nd
-from normdeploy.limits import refusals
+from normdeploy.native_support import unsupported_reasons
 from normdeploy.passes import LRNRecord, Optimized, optimize
 from tests.passes.lrn_graphs import (
     ACROSS,
@@ -235,5 +235,5 @@ def test_recovered_if_and_only_if_allowed(
     body = f"s = Mul(x, x)  {window}  m = Mul(v, alpha)  b = Add(m, k)  d = Pow(b, beta)  y = Div(x, d)"
     result = run(model(body, constants, shape), np.random.default_rng(size).normal(size=shape))
     if not conv or size < channels:  # a band that reaches all channels is that of several sizes
-        assert ("LRN" in operators(result)) == (not refusals(spec, 4, "float32"))
+        assert ("LRN" in operators(result)) == (not unsupported_reasons(spec, 4, "float32"))
     assert len(result.report.lrn) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from normdeploy import plugin
-from normdeploy.errors import BackendUnavailable
+from normdeploy.errors import PluginUnavailable
 from normdeploy.plugin.toolchain import find_nvcc
 from tests.plugins.plugin_cases import CaseRunner
 
@@ -29,7 +29,7 @@ def library() -> Path:
     """The plugin library; its tests are in BUILD_FOLDER. It must build wherever nvcc is installed."""
     try:
         find_nvcc()
-    except BackendUnavailable as error:
+    except PluginUnavailable as error:
         pytest.skip(str(error))
     installed = BUILD_FOLDER / "installed"
     installed.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from normdeploy import plugin
-from normdeploy.errors import BackendUnavailable, UsageError
+from normdeploy.errors import PluginUnavailable, UsageError
 from normdeploy.plugin import builder, toolchain
 
 
@@ -28,7 +28,7 @@ def program(path: Path, output: str) -> Path:
 
 def test_path_and_info_before_the_build(empty_cache: Path) -> None:
     for function in (plugin.path, plugin.info):
-        with pytest.raises(BackendUnavailable, match=r"is not there: run  normdeploy plugin build"):
+        with pytest.raises(PluginUnavailable, match=r"is not there: run  normdeploy plugin build"):
             function()
 
 
@@ -48,7 +48,7 @@ def test_path_and_info_after_the_build(empty_cache: Path) -> None:
     info = plugin.info()
     assert (info.size_bytes, info.version, info.architectures) == (5, "1.2.3", ("75-real", "120"))
     library.with_suffix(".json").write_text("{")
-    with pytest.raises(BackendUnavailable, match="is damaged"):
+    with pytest.raises(PluginUnavailable, match="is damaged"):
         plugin.info()
 
 
@@ -61,19 +61,19 @@ def test_nvcc_is_found_where_cuda_home_says(tmp_path: Path, monkeypatch: pytest.
 
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDACXX", str(tmp_path / "nvcc"))
-    with pytest.raises(BackendUnavailable, match=r"CUDACXX is '.*/nvcc', which is no program"):
+    with pytest.raises(PluginUnavailable, match=r"CUDACXX is '.*/nvcc', which is no program"):
         toolchain.find_nvcc()
     monkeypatch.delenv("CUDACXX")
     monkeypatch.setattr(toolchain, "_nvcc_candidates", lambda: iter(()))
-    with pytest.raises(BackendUnavailable, match=r"nvcc is not installed .*install NVIDIA's CUDA toolkit"):
+    with pytest.raises(PluginUnavailable, match=r"nvcc is not installed .*install NVIDIA's CUDA toolkit"):
         toolchain.find_nvcc()
     monkeypatch.setenv("CUDACXX", str(program(tmp_path / "nvcc", "release 13.0")))
     monkeypatch.setattr(toolchain, "_find_program", lambda name: None)
-    with pytest.raises(BackendUnavailable, match="cmake is not installed: run  pip install cmake ninja"):
+    with pytest.raises(PluginUnavailable, match="cmake is not installed: run  pip install cmake ninja"):
         toolchain.find_toolchain()
     old = program(tmp_path / "cmake", "cmake version 3.16.3")
     monkeypatch.setattr(toolchain, "_find_program", lambda name: old)
-    with pytest.raises(BackendUnavailable, match=r"is version 3\.16, but 3\.24 is needed"):
+    with pytest.raises(PluginUnavailable, match=r"is version 3\.16, but 3\.24 is needed"):
         toolchain.find_toolchain()
 
 
@@ -85,13 +85,13 @@ def test_bad_arguments(tmp_path: Path) -> None:
 def test_without_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(builder, "__file__", str(tmp_path / "a" / "b" / "builder.py"))
     monkeypatch.setattr(builder.sysconfig, "get_path", lambda name: str(tmp_path))
-    with pytest.raises(BackendUnavailable, match=r"source is not installed .*clone the repository"):
+    with pytest.raises(PluginUnavailable, match=r"source is not installed .*clone the repository"):
         plugin.build()
 
 
 def test_a_build_that_fails_says_why_and_leaves_no_library(library: Path, tmp_path: Path) -> None:
     target = tmp_path / "lib.so"
-    with pytest.raises(BackendUnavailable, match=r"does not build: .*12.*build\.log\)"):
+    with pytest.raises(PluginUnavailable, match=r"does not build: .*12.*build\.log\)"):
         plugin.build(target, architectures=["12-real"], headers="wheel", folder=tmp_path / "work")
     assert not target.exists()
 
@@ -103,5 +103,5 @@ def test_headers_that_are_nowhere(library: Path, tmp_path: Path, monkeypatch: py
         for folder in ("/usr/include", "/usr/include/x86_64-linux-gnu")
     ):
         pytest.skip("TensorRT's headers are installed")
-    with pytest.raises(BackendUnavailable, match=r"NvInferRuntime\.h is neither under TensorRT_ROOT nor in"):
+    with pytest.raises(PluginUnavailable, match=r"NvInferRuntime\.h is neither under TensorRT_ROOT nor in"):
         plugin.build(tmp_path / "lib.so", architectures=["90-real"], headers="find", folder=tmp_path / "work")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from normdeploy.cli.plugin import command
-from normdeploy.errors import BackendUnavailable
+from normdeploy.errors import PluginUnavailable
 
 
 def test_path_and_info_of_a_built_library(
@@ -30,7 +30,7 @@ def test_path_and_info_of_a_built_library(
 def test_a_missing_library_is_one_of_our_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for verb in ("path", "info"):
-        assert isinstance(CliRunner().invoke(command, [verb]).exception, BackendUnavailable)
+        assert isinstance(CliRunner().invoke(command, [verb]).exception, PluginUnavailable)
 
 
 def test_unknown_headers_are_refused() -> None:

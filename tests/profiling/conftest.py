@@ -18,7 +18,7 @@ def backend(monkeypatch):
     """Add a backend of `misbehaving_for_profile` to the catalog."""
 
     def add(name):
-        found = catalog.Backend(name, f"misbehaving_for_profile:{name}")
+        found = catalog.Backend(name, f"tests.profiling.misbehaving_for_profile:{name}")
         monkeypatch.setitem(catalog.BACKENDS, name, found)
         return name
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from normdeploy.backends.base import LayerTime
+from normdeploy.backends.session import LayerTime
 
 
 class Doubling:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from normdeploy.profiling.comparison import (
-    Comparison,
+    LatencyComparison,
     compare_percentile,
     compare_percentiles,
     compare_sessions,
@@ -74,7 +74,7 @@ def test_a_disturbed_turn_moves_little():
     ],
 )
 def test_verdicts(ratio, interval, verdict):
-    assert Comparison("p50", 1.0, ratio, ratio, interval).verdict == verdict
+    assert LatencyComparison("p50", 1.0, ratio, ratio, interval).verdict == verdict
 
 
 def test_one_session_decides_nothing():
@@ -83,11 +83,11 @@ def test_one_session_decides_nothing():
 
 
 def test_only_a_slowdown_beyond_the_limit_is_a_regression():
-    slower = Comparison("p50", 1.0, 1.1, 1.1, (1.05, 1.15))
+    slower = LatencyComparison("p50", 1.0, 1.1, 1.1, (1.05, 1.15))
     assert slower.regressed(5)
     assert not slower.regressed(15)
-    assert not Comparison("p50", 1.0, 0.5, 0.5, (0.4, 0.6)).regressed(0)
-    assert not Comparison("p50", 1.0, 1.3, 1.3, (0.9, 1.9)).regressed(5)
+    assert not LatencyComparison("p50", 1.0, 0.5, 0.5, (0.4, 0.6)).regressed(0)
+    assert not LatencyComparison("p50", 1.0, 1.3, 1.3, (0.9, 1.9)).regressed(5)
 
 
 def test_intervals_of_independent_values_are_combined():

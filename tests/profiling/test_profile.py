@@ -7,7 +7,7 @@ import pytest
 
 import normdeploy as nd
 from normdeploy.errors import InputError, MissingDependencyError, NormdeployError, UsageError
-from normdeploy.profiling.environment import environment
+from normdeploy.profiling.machine import machine
 from tests.small_models import conv_lrn
 
 SHORT = 0.2
@@ -60,7 +60,7 @@ def test_json(result):
 
 
 def test_the_environment_names_the_machine():
-    found = environment()
+    found = machine()
     assert found["usable_cpus"] >= 1
     assert len(found["load_average"]) == 3
     assert {"cpu", "governor", "gpus", "onnx", "python", "thread_variables"} <= set(found)

@@ -4,7 +4,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 
-from normdeploy.backends.base import LayerTime
+from normdeploy.backends.session import LayerTime
 from normdeploy.profiling.layers import attribute, normalization_kinds, with_rooflines
 from normdeploy.profiling.roofline import bytes_moved, roofline, with_input_shapes
 from tests.small_models import conv_lrn, model

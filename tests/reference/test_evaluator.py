@@ -12,11 +12,11 @@ import onnx
 import onnx.parser
 import pytest
 
-from normdeploy import LRN, lrn
+from normdeploy import LRN, lrn, resources
 from normdeploy.errors import InputError, ModelError, UnsupportedOperator, UsageError
-from normdeploy.graph.custom import add_function
+from normdeploy.graph.intra_channel_lrn import add_function
 from normdeploy.graph.io import load
-from normdeploy.reference import Evaluator, evaluate, memory
+from normdeploy.reference import Evaluator, evaluate
 
 
 def model_of(graph, functions="", opsets='"": 21, "local": 1, "normdeploy": 1'):
@@ -347,7 +347,7 @@ def test_hostile_sizes_are_refused_before_they_are_allocated(body):
 
 def test_the_limit_is_the_machines_memory(monkeypatch):
     model = model_of("g (int64[1] n) => (float[N] y) { y = ConstantOfShape (n) }")
-    monkeypatch.setattr(memory, "physical_memory", lambda: 8000.0)
+    monkeypatch.setattr(resources, "physical_memory", lambda: 8000.0)
     assert evaluate(model, {"n": np.array([1000])})["y"].shape == (1000,)
     with pytest.raises(ModelError, match=r"ConstantOfShape, opset 21.*a tensor of shape \(1001,\)"):
         evaluate(model, {"n": np.array([1001])})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import normdeploy as nd
 from normdeploy.errors import ExportError, InputError, UsageError
-from normdeploy.passes import Report
+from normdeploy.passes import OptimizationReport
 from normdeploy.torch import BatchNormPerActivation, IntraChannelLRN
 
 
@@ -30,7 +30,9 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
     return module.eval()
 
 
-def export(module: nn.Module, x: Tensor, path: Path, **options: object) -> tuple[onnx.ModelProto, Report]:
+def export(
+    module: nn.Module, x: Tensor, path: Path, **options: object
+) -> tuple[onnx.ModelProto, OptimizationReport]:
     report = nd.export(module, x, path, **options)  # type: ignore[arg-type]
     onnx.checker.check_model(str(path), full_check=True)
     return onnx.load(path), report

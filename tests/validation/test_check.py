@@ -10,17 +10,17 @@ from onnx import helper
 import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.errors import InputError, ModelError, UsageError
-from normdeploy.validation import Report, check
+from normdeploy.validation import CheckReport, check
 from tests.small_models import classifier, conv_lrn, model, unary
 
 FLOAT = onnx.TensorProto.FLOAT
 
 
-def ort(deployed, **options) -> Report:
+def ort(deployed, **options) -> CheckReport:
     return check(deployed, backends=["onnxruntime"], **options)
 
 
-def only(report: Report):
+def only(report: CheckReport):
     (backend,) = report.backends
     return backend
 
@@ -153,9 +153,13 @@ def test_an_unavailable_backend_that_was_asked_for_counts():
 
 def test_one_that_fails_does_not_take_the_others_down(monkeypatch):
     monkeypatch.setitem(
-        catalog.BACKENDS, "os-abort", catalog.Backend("os-abort", "misbehaving_for_check:aborts")
+        catalog.BACKENDS,
+        "os-abort",
+        catalog.Backend("os-abort", "tests.validation.misbehaving_for_check:aborts"),
     )
-    monkeypatch.setitem(catalog.BACKENDS, "hang", catalog.Backend("hang", "misbehaving_for_check:hangs"))
+    monkeypatch.setitem(
+        catalog.BACKENDS, "hang", catalog.Backend("hang", "tests.validation.misbehaving_for_check:hangs")
+    )
     report = check(conv_lrn(), backends=["os-abort", "hang", "onnxruntime"], timeout=3)
     assert [backend.status for backend in report.backends] == ["crashed", "timeout", "pass"]
     assert report.verdict == "error"
@@ -164,7 +168,9 @@ def test_one_that_fails_does_not_take_the_others_down(monkeypatch):
 
 def test_a_mismatch_outweighs_a_crash(monkeypatch):
     monkeypatch.setitem(
-        catalog.BACKENDS, "os-abort", catalog.Backend("os-abort", "misbehaving_for_check:aborts")
+        catalog.BACKENDS,
+        "os-abort",
+        catalog.Backend("os-abort", "tests.validation.misbehaving_for_check:aborts"),
     )
     report = check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["os-abort", "onnxruntime"])
     assert report.verdict == "mismatch"
@@ -180,7 +186,9 @@ def test_a_mismatch_outweighs_a_crash(monkeypatch):
     ],
 )
 def test_backends_that_answer_nonsense(monkeypatch, function, reason):
-    monkeypatch.setitem(catalog.BACKENDS, "bad", catalog.Backend("bad", f"misbehaving_for_check:{function}"))
+    monkeypatch.setitem(
+        catalog.BACKENDS, "bad", catalog.Backend("bad", f"tests.validation.misbehaving_for_check:{function}")
+    )
     report = check(unary("Identity", ["N", 4]), backends=["bad"])
     assert only(report).status == "mismatch"
     assert reason in only(report).reason

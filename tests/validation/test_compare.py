@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from normdeploy.errors import UsageError
-from normdeploy.validation.compare import Comparison, compare
+from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.tolerance import given_tolerance
 
 NAN, INF = math.nan, math.inf
@@ -88,7 +88,7 @@ def test_large_integers_do_not_pass_through_floats():
 
 
 def test_empty_and_scalar_arrays():
-    assert compare(np.zeros((0, 3), np.float32), np.zeros((0, 3))) == Comparison()
+    assert compare(np.zeros((0, 3), np.float32), np.zeros((0, 3))) == TensorComparison()
     assert compare(np.float32(1).reshape(()), np.array(1.0)).elements == 1
 
 

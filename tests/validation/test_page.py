@@ -9,7 +9,7 @@ from normdeploy.validation import check
 from normdeploy.validation.page import html
 from tests.browser import measure, needs_browser
 from tests.pages.test_pages import parsed
-from tests.validation.test_localize import network
+from tests.validation.localize.test_search import network
 
 pytest.importorskip("matplotlib", reason="charts need matplotlib: pip install 'normdeploy[report]'")
 
@@ -59,7 +59,7 @@ def test_a_backend_that_is_not_there_and_labels():
 
 
 def test_per_node_errors_of_a_spoiled_backend(monkeypatch):
-    backend = catalog.Backend("spoiled", "spoiled_backends:wrong_third_convolution")
+    backend = catalog.Backend("spoiled", "tests.validation.spoiled_backends:wrong_third_convolution")
     monkeypatch.setitem(catalog.BACKENDS, "spoiled", backend)
     report = check(network(), backends=["spoiled"], localize=True)
     first = report.to_json()["backends"][0]["first_divergence"]

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import load
 from normdeploy.reference import Evaluator
-from normdeploy.validation.compare import Comparison
+from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.noise import factor
 from tests.validation.networks import Network
@@ -42,7 +42,7 @@ def run(model: onnx.ModelProto, inputs: dict[str, Array], level: int = 99, threa
 
 def judged(
     deployed: onnx.ModelProto, original: onnx.ModelProto, inputs: dict[str, Array], actual: Array
-) -> Comparison:
+) -> TensorComparison:
     ours = evaluator(deployed)
     judge = Judge(ours, ours if original is deployed else evaluator(original))
     return judge.on(inputs).compare(original.graph.output[0].name, actual)

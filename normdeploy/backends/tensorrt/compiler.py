@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.backends.base import Array
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.tensorrt.engine import ShapeRange, build_engine
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.backends.tensorrt.model import ParsedModel
+from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable
 
 DESCRIPTION = "description"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from normdeploy.backends.base import LayerTime
+from normdeploy.backends.session import LayerTime
 
 
 def layer_recorder(trt: Any) -> Any:

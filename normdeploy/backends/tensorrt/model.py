@@ -11,10 +11,10 @@ import ml_dtypes
 import numpy as np
 import onnx
 
-from normdeploy.backends.base import Array
 from normdeploy.backends.tensorrt.libraries import Library
 from normdeploy.backends.tensorrt.messages import Messages
-from normdeploy.backends.tensorrt.plugins import Operator, load_plugins, prefer_plugins
+from normdeploy.backends.tensorrt.plugins import PluginOperator, load_plugins, prefer_plugins
+from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable, ModelError
 
 _DTYPES: Mapping[str, Any] = {
@@ -62,7 +62,7 @@ class ParsedModel:
         strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         self.network = self.builder.create_network(strongly_typed)
         self._parser = trt.OnnxParser(self.network, self.messages.logger)  # owns the weights
-        self.plugins: list[Operator] = []
+        self.plugins: list[PluginOperator] = []
         if not self._parse(path, plugins):
             raise ModelError(f"the parser refuses {self._refusal()}")
         for name, tensor in self.inputs.items():

@@ -16,7 +16,7 @@ from normdeploy.errors import BackendUnavailable, UsageError
 
 
 @dataclass(frozen=True)
-class Operator:
+class PluginOperator:
     """A plugin by the names that TensorRT finds it with."""
 
     name: str
@@ -36,7 +36,7 @@ def plugin_libraries(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return [Path(path).resolve() for path in paths]
 
 
-def load_plugins(registry: Any, libraries: Sequence[Path], messages: Messages) -> list[Operator]:
+def load_plugins(registry: Any, libraries: Sequence[Path], messages: Messages) -> list[PluginOperator]:
     """Load the libraries into a registry, and say what they brought.
 
     Raises:
@@ -49,12 +49,12 @@ def load_plugins(registry: Any, libraries: Sequence[Path], messages: Messages) -
     return [operator for operator in _operators(registry) if operator not in before]
 
 
-def _operators(registry: Any) -> Iterator[Operator]:
+def _operators(registry: Any) -> Iterator[PluginOperator]:
     for creator in registry.all_creators:
-        yield Operator(creator.name, creator.plugin_version, creator.plugin_namespace)
+        yield PluginOperator(creator.name, creator.plugin_version, creator.plugin_namespace)
 
 
-def prefer_plugins(model: onnx.ModelProto, operators: Sequence[Operator]) -> list[Operator]:
+def prefer_plugins(model: onnx.ModelProto, operators: Sequence[PluginOperator]) -> list[PluginOperator]:
     """Make TensorRT's parser take plugins where the model has functions, in place; return those taken.
 
     The parser takes a model's function before a plugin. A node whose domain is the plugin's namespace gets
@@ -62,7 +62,7 @@ def prefer_plugins(model: onnx.ModelProto, operators: Sequence[Operator]) -> lis
     after all, that is an error and not another implementation.
     """
     by_key = {(operator.namespace, operator.name): operator for operator in operators}
-    taken: list[Operator] = []
+    taken: list[PluginOperator] = []
     for node in _nodes(model):
         operator = by_key.get((node.domain, node.op_type))
         if operator is None:

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from normdeploy.backends.base import Array, LayerTime
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.device import Device
-from normdeploy.backends.tensorrt.bound import BoundContext, Phases
+from normdeploy.backends.session import LayerTime
 from normdeploy.backends.tensorrt.engine import build_engine, deserialize
+from normdeploy.backends.tensorrt.execution import BoundExecution, Phases
 from normdeploy.backends.tensorrt.layers import layer_recorder, layer_times
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.tensorrt.model import ParsedModel, as_dtype, dtype_of
+from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable, ModelError
 
 
@@ -56,7 +57,7 @@ class TensorRtSession:
             "GPU": self._gpu.name,
         }
         self._shapes: dict[str, tuple[int, ...]] | None = None
-        self._bound: BoundContext | None = None
+        self._bound: BoundExecution | None = None
         static = {name: tuple(tensor.shape) for name, tensor in self._model.inputs.items()}
         if not any(-1 in shape for shape in static.values()):
             with self.device.at_work():
@@ -97,7 +98,7 @@ class TensorRtSession:
             self.run(arrays)
         return layer_times(recorder.total_ms, len(inputs))
 
-    def _bind(self, inputs: Mapping[str, Array]) -> tuple[BoundContext, dict[str, Array]]:
+    def _bind(self, inputs: Mapping[str, Array]) -> tuple[BoundExecution, dict[str, Array]]:
         """A context for these inputs' shapes, and the inputs in the engine's types."""
         arrays = {name: as_dtype(inputs[name], self._dtypes[name], name) for name in self._model.inputs}
         shapes = {name: array.shape for name, array in arrays.items()}
@@ -105,7 +106,7 @@ class TensorRtSession:
             self._bound = self._prepare(shapes)
         return self._bound, arrays
 
-    def _prepare(self, shapes: Mapping[str, tuple[int, ...]]) -> BoundContext:
+    def _prepare(self, shapes: Mapping[str, tuple[int, ...]]) -> BoundExecution:
         """Make an engine for exactly these shapes, and a context of it in the place of the last one."""
         model = self._model
         if self._bound is not None:
@@ -119,7 +120,7 @@ class TensorRtSession:
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
                 raise RuntimeError(f"input '{name}' of shape {shape} is refused: {model.messages.reason}")
-        return BoundContext(
+        return BoundExecution(
             self._gpu,
             context,
             {name: (shape, self._dtypes[name]) for name, shape in shapes.items()},

@@ -80,7 +80,7 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class Step:
+class AffineNode:
     """A node that computes an affine map.
 
     Args:
@@ -103,7 +103,7 @@ class Step:
         return value
 
 
-def compose(steps: Sequence[Step]) -> Affine:
+def compose(steps: Sequence[AffineNode]) -> Affine:
     """The map that the steps compute, the first one first; x is as the first BatchNorm among them says."""
     channels = steps[0].affine.channels
     scale, shift = np.ones(channels), np.zeros(channels)
@@ -119,7 +119,7 @@ def compose(steps: Sequence[Step]) -> Affine:
     return Affine(scale, shift, mean, deviation)
 
 
-def batchnorm_step(node: ir.Node, constants: Constants, opset: int) -> Step:
+def read_batchnorm(node: ir.Node, constants: Constants, opset: int) -> AffineNode:
     """The map of a BatchNormalization node.
 
     Raises:
@@ -136,7 +136,7 @@ def batchnorm_step(node: ir.Node, constants: Constants, opset: int) -> Step:
         bad = np.flatnonzero(~np.isfinite(array))
         if bad.size:
             raise Refused(f"{what} is {array[bad[0]]:g} in channel {bad[0]}, not finite")
-    return Step(node, 0, Affine(a, b, mean, np.sqrt(var + epsilon)), normalizes=True)
+    return AffineNode(node, 0, Affine(a, b, mean, np.sqrt(var + epsilon)), normalizes=True)
 
 
 def _require_inference(node: ir.Node, opset: int) -> None:
@@ -170,7 +170,7 @@ def _check_variance(total: Array) -> None:
         raise Refused(f"variance + epsilon is {total[bad[0]]:g} in channel {bad[0]}, not above 0 and finite")
 
 
-def arithmetic_step(node: ir.Node, constants: Constants, opset: int) -> Step | None:
+def read_arithmetic(node: ir.Node, constants: Constants, opset: int) -> AffineNode | None:
     """The map of a Mul, Add, Sub or Div by a constant per channel; None for any other node."""
     if node.op_type not in ("Mul", "Add", "Sub", "Div") or node.domain or opset < BROADCASTING_OPSET:
         return None
@@ -182,7 +182,7 @@ def arithmetic_step(node: ir.Node, constants: Constants, opset: int) -> Step | N
         if constant is None:
             return None
         affine = _arithmetic(node.op_type, constant, source_first=index == 0)
-        return None if affine is None else Step(node, index, affine)
+        return None if affine is None else AffineNode(node, index, affine)
     return None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from normdeploy.passes.batchnorm.affine import Affine
-from normdeploy.passes.batchnorm.plan import describe
+from normdeploy.passes.batchnorm.fold_plan import describe
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.report import Refused
 
@@ -26,7 +26,7 @@ def commutes(node: ir.Node) -> bool:
     return node.op_type in _CHECKS or node.op_type in _RESHAPES
 
 
-def to_input(node: ir.Node, affine: Affine, constants: Constants) -> Affine:
+def commute_upstream(node: ir.Node, affine: Affine, constants: Constants) -> Affine:
     """The map of the node's input that is worth a map of its output.
 
     Raises:
@@ -40,7 +40,7 @@ def to_input(node: ir.Node, affine: Affine, constants: Constants) -> Affine:
     return affine
 
 
-def to_output(node: ir.Node, affine: Affine, constants: Constants) -> Affine:
+def commute_downstream(node: ir.Node, affine: Affine, constants: Constants) -> Affine:
     """The map of the node's output that is worth a map of its input.
 
     Raises:

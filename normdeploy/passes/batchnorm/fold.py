@@ -15,9 +15,9 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.graph.scopes import Scope, node_name, scopes
-from normdeploy.passes.batchnorm.affine import Affine, Step, arithmetic_step, batchnorm_step, compose
-from normdeploy.passes.batchnorm.paths import fold_down, fold_up
-from normdeploy.passes.batchnorm.plan import Plan, narrowed, set_constant, wider_type
+from normdeploy.passes.batchnorm.affine import Affine, AffineNode, compose, read_arithmetic, read_batchnorm
+from normdeploy.passes.batchnorm.fold_plan import FoldPlan, narrowed, set_constant, wider_type
+from normdeploy.passes.batchnorm.propagate import propagate_downstream, propagate_upstream
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.report import BatchNormRecord, Refused
 
@@ -61,7 +61,7 @@ class _Folder:
         self._scope = scope
         self._constants = constants
         self._records = records
-        self._steps: dict[ir.Node, tuple[tuple[ir.Value | None, ...], Step | None]] = {}
+        self._steps: dict[ir.Node, tuple[tuple[ir.Value | None, ...], AffineNode | None]] = {}
 
     def run(self) -> bool:
         """Fold until nothing changes: what one fold removes can make room for another."""
@@ -73,9 +73,9 @@ class _Folder:
             modified |= changed
         return modified
 
-    def _chains(self) -> list[list[Step]]:
+    def _chains(self) -> list[list[AffineNode]]:
         """The affine maps of the graph; those of which each one alone reads the one before, together."""
-        chains: dict[ir.Node, list[Step]] = {}
+        chains: dict[ir.Node, list[AffineNode]] = {}
         for node in self._scope.graph:
             inputs = tuple(node.inputs)
             known, step = self._steps.get(node, (None, None))
@@ -93,27 +93,27 @@ class _Folder:
             chains[node] = chain
         return list({id(chain): chain for chain in chains.values()}.values())
 
-    def _step(self, node: ir.Node) -> Step | None:
+    def _step(self, node: ir.Node) -> AffineNode | None:
         if not _is_batchnorm(node):
-            return arithmetic_step(node, self._constants, self._scope.opset)
+            return read_arithmetic(node, self._constants, self._scope.opset)
         try:
-            return batchnorm_step(node, self._constants, self._scope.opset)
+            return read_batchnorm(node, self._constants, self._scope.opset)
         except Refused as reason:
             self._keep(node, str(reason))
             return None
 
-    def _fold(self, chain: Sequence[Step]) -> bool:
+    def _fold(self, chain: Sequence[AffineNode]) -> bool:
         """Take a chain out of the graph, or make it shorter; whether that was possible."""
         affine = compose(chain)
         editor = self._scope.editor
-        up = self._attempt(fold_up, chain[0].source, affine)
-        if isinstance(up, Plan):
+        up = self._attempt(propagate_upstream, chain[0].source, affine)
+        if isinstance(up, FoldPlan):
             self._record(chain, up.apply())
             for step in chain:
                 editor.bypass(step.node, step.source)
             return True
-        down = self._attempt(fold_down, chain[-1].node.outputs[0], affine)
-        if isinstance(down, Plan):
+        down = self._attempt(propagate_downstream, chain[-1].node.outputs[0], affine)
+        if isinstance(down, FoldPlan):
             self._record(chain, down.apply())
             for step in chain:
                 editor.skip(step.node, step.source)
@@ -125,16 +125,16 @@ class _Folder:
         return len(chain) > 1 and self._merge(chain, affine)
 
     def _attempt(
-        self, fold: Callable[[Plan, ir.Value, Affine], None], value: ir.Value, affine: Affine
-    ) -> Plan | Refused:
-        plan = Plan(self._constants, self._scope)
+        self, fold: Callable[[FoldPlan, ir.Value, Affine], None], value: ir.Value, affine: Affine
+    ) -> FoldPlan | Refused:
+        plan = FoldPlan(self._constants, self._scope)
         try:
             fold(plan, value, affine)
         except Refused as reason:
             return reason
         return plan
 
-    def _merge(self, chain: Sequence[Step], affine: Affine) -> bool:
+    def _merge(self, chain: Sequence[AffineNode], affine: Affine) -> bool:
         """Make a chain one BatchNormalization: γ' = a·σ, β' = b + a·μ, with its own μ and σ.
 
         Behind other maps, μ becomes the mean of what they read.
@@ -153,7 +153,7 @@ class _Folder:
             var = self._constants.array(node.inputs[4])
             assert var is not None
             arrays |= {3: ("mean", mean), 4: ("variance", var.astype(np.float64))}
-        plan = Plan(self._constants, self._scope)
+        plan = FoldPlan(self._constants, self._scope)
         try:
             for index, (what, array) in arrays.items():
                 old = plan.parameter(node, index, what)
@@ -169,7 +169,7 @@ class _Folder:
             self._scope.editor.bypass(step.node, step.source)
         return True
 
-    def _record(self, chain: Sequence[Step], target: str) -> None:
+    def _record(self, chain: Sequence[AffineNode], target: str) -> None:
         for step in chain:
             if step.normalizes:
                 self._records[step.node] = BatchNormRecord(

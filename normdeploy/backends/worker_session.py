@@ -1,0 +1,258 @@
+"""The parent's side of a worker process: start it, talk to it, and survive whatever happens to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from normdeploy.backends.protocol import ProtocolError, decode, encode
+from normdeploy.dtypes import Array
+from normdeploy.errors import BackendCrashed, BackendFailure, BackendTimeout, BackendUnavailable
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that a backend may take to load a model, and for each run."""
+
+_LOG_BYTES = 16384
+_LOG_LINES = 5
+_GRACE_SECONDS = 5.0
+_CHUNK_BYTES = 65536
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class WorkerSession:
+    """A `Session` in a process of its own. Use it as a context manager: leaving it ends the process.
+
+    The process starts at once; `ready` waits until it has loaded the model, after which `versions` and
+    `build_ns` (how long that took) are known.
+
+    Args:
+        factory: `module:function`, a `SessionFactory`.
+        model: the ONNX file.
+        timeout: seconds that loading the model, and each run, may take.
+        options: the factory's further arguments, of types that JSON has.
+        memory_limit: bytes of memory that the process may allocate; by default the machine's.
+    """
+
+    def __init__(
+        self,
+        factory: str,
+        model: Path,
+        timeout: float,
+        options: Mapping[str, Any] | None = None,
+        memory_limit: float | None = None,
+    ) -> None:
+        self.versions: Mapping[str, str] = {}
+        self.build_ns = 0
+        self._timeout = timeout
+        self._log = bytearray()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "normdeploy.backends.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            cwd=_PACKAGE_PARENT,  # where -m adds to the search path nothing that is not ours
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C reaches this process only, which then ends the other
+        )
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            os.set_blocking(stream.fileno(), False)
+        request = {
+            "factory": factory,
+            "model": str(model.resolve()),
+            "memory_limit": memory_limit,
+            "options": dict(options or {}),
+        }
+        self._deadline = time.monotonic() + timeout
+        self._doing = "loading the model"
+        try:
+            self._send(request, {})
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> WorkerSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.kill()
+
+    def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            BackendFailure: it could not be.
+        """
+        self._deadline = time.monotonic() + self._timeout
+        header, _ = self._receive()
+        self.versions = header["versions"]
+        self.build_ns = int(header["build_ns"])
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs of the model, on one set of inputs.
+
+        Raises:
+            BackendFailure: there are none; the process has ended then.
+        """
+        _, outputs = self.ask({}, inputs, "running the model")
+        return outputs
+
+    def ask(
+        self, header: Mapping[str, Any], arrays: Mapping[str, Array], doing: str, seconds: float = 0.0
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        """The answer to a request that the worker's documentation lists.
+
+        Args:
+            header, arrays: the request.
+            doing: what it does, for a failure's message.
+            seconds: what it is meant to take, on top of the time limit.
+
+        Raises:
+            BackendFailure: there is none; the process has ended then.
+        """
+        self._deadline = time.monotonic() + self._timeout + seconds
+        self._doing = doing
+        self._send(header, arrays)
+        return self._receive()
+
+    def close(self) -> None:
+        """Let the process end, and end it if it does not."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process and every process that it started, and forget their pipes."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            stream.close()
+
+    def _send(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        assert self._process.stdin is not None
+        pipe = self._process.stdin.fileno()
+        for part in encode(header, arrays):
+            while part.nbytes:
+                try:
+                    part = part[self._transfer(pipe, selectors.EVENT_WRITE, _writer(pipe, part)) :]
+                except BrokenPipeError:
+                    return  # it has ended or has already answered: what it says is read next
+
+    def _receive(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        assert self._process.stdout is not None
+        pipe = self._process.stdout.fileno()
+
+        def fill(view: memoryview) -> None:
+            while view.nbytes:
+                count = self._transfer(pipe, selectors.EVENT_READ, _reader(pipe, view))
+                if count == 0:
+                    raise EOFError
+                view = view[count:]
+
+        try:
+            header, arrays = decode(fill)
+        except EOFError:
+            raise self._died() from None
+        except (ProtocolError, MemoryError) as error:
+            raise self._failure(BackendCrashed, f"it sent an unreadable reply: {error}") from error
+        if "error" in header:
+            kind = BackendUnavailable if header.get("status") == "unavailable" else BackendCrashed
+            raise self._failure(kind, str(header["error"]))
+        return header, arrays
+
+    def _transfer(self, pipe: int, event: int, attempt: Callable[[], int]) -> int:
+        """Bytes moved through a pipe as soon as it is ready, while the worker's log is drained."""
+        assert self._process.stderr is not None
+        log = self._process.stderr.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, event)
+            selector.register(log, selectors.EVENT_READ)
+            while True:
+                remaining = self._deadline - time.monotonic()
+                if remaining <= 0:
+                    raise self._failure(
+                        BackendTimeout,
+                        f"{self._doing} took longer than the time limit of {self._timeout:g} s",
+                    )
+                ready = {key.fd for key, _ in selector.select(remaining)}
+                if log in ready and not self._drain_log():
+                    selector.unregister(log)
+                if pipe in ready:
+                    with contextlib.suppress(BlockingIOError):
+                        return attempt()
+
+    def _drain_log(self) -> bool:
+        """Take what the worker has logged; False at the log's end."""
+        assert self._process.stderr is not None
+        try:
+            chunk = os.read(self._process.stderr.fileno(), _CHUNK_BYTES)
+        except BlockingIOError:
+            return True
+        self._log += chunk
+        del self._log[:-_LOG_BYTES]
+        return bool(chunk)
+
+    def _died(self) -> BackendFailure:
+        """Why a process that has closed its pipe did so."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        code = self._process.poll()
+        if code is None:
+            return self._failure(BackendCrashed, f"it stopped answering while {self._doing}")
+        if code >= 0:
+            return self._failure(BackendCrashed, f"its process exited with status {code} while {self._doing}")
+        name = _signal_name(-code)
+        cause = ", most likely for want of memory" if name == "SIGKILL" else ""
+        return self._failure(BackendCrashed, f"its process was ended by {name}{cause}, while {self._doing}")
+
+    def _failure(self, kind: type[BackendFailure], reason: str) -> BackendFailure:
+        with contextlib.suppress(ValueError):
+            before = -1
+            while before != len(self._log) and self._drain_log():
+                before = len(self._log)
+        self.kill()
+        text = _TERMINAL_CODES.sub("", self._log.decode(errors="replace"))
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return kind(reason, lines[-_LOG_LINES:])
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _writer(pipe: int, part: memoryview) -> Callable[[], int]:
+    return lambda: os.write(pipe, part[:_CHUNK_BYTES])
+
+
+def _reader(pipe: int, view: memoryview) -> Callable[[], int]:
+    return lambda: os.readv(pipe, [view])
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with the same module search path."""
+    entries = [str(Path(entry).resolve()) for entry in sys.path if entry]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entries)}

@@ -1,0 +1,22 @@
+"""Shapes with sizes that a model leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import onnx_ir as ir
+
+Dim = int | str | None
+"""A size, the name of an unknown one, or an unknown one without a name."""
+
+
+def dims_of(shape: Iterable[int | ir.SymbolicDim]) -> tuple[Dim, ...]:
+    """The sizes of a shape of onnx_ir."""
+    return tuple(dim if isinstance(dim, int) else (dim.value or None) for dim in shape)
+
+
+def format_dims(dims: Sequence[Dim] | None) -> str:
+    """A shape as users read it: [N, 3, 224, 224]."""
+    if dims is None:
+        return "of unknown rank"
+    return f"[{', '.join('?' if dim is None else str(dim) for dim in dims)}]"

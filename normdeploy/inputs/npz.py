@@ -1,0 +1,140 @@
+"""Read the arrays of an .npz file a few rows at a time, and never run what is in it."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from normdeploy.dtypes import Array
+from normdeploy.errors import InputError
+
+_HEADER_READERS: Mapping[
+    tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]
+] = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+
+
+class Column:
+    """One array, read from its first row to its last.
+
+    Args:
+        name: of the array.
+        shape, dtype: of the whole array.
+        read: gives the next rows, as many as asked for.
+    """
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], read: Callable[[int], Array]
+    ) -> None:
+        self.name, self.shape, self.dtype, self._read = name, shape, dtype, read
+
+    def rows(self, count: int) -> Array:
+        """The next `count` rows along axis 0."""
+        return self._read(count)
+
+    def whole(self) -> Array:
+        """All rows, or the value of an array of rank 0."""
+        return self._read(self.shape[0]) if self.shape else self._read(1).reshape(())
+
+
+def columns_of(arrays: Mapping[str, Array]) -> dict[str, Column]:
+    """Columns over arrays in memory.
+
+    Raises:
+        InputError: an array of Python objects other than strings.
+    """
+    return {name: _column_of(name, np.asarray(array)) for name, array in arrays.items()}
+
+
+def _column_of(name: str, array: Array) -> Column:
+    rows = np.atleast_1d(array)
+    position = 0
+
+    def read(count: int) -> Array:
+        nonlocal position
+        position += count
+        return rows[position - count : position]
+
+    return Column(name, array.shape, array.dtype, read)
+
+
+class NpzFile:
+    """An open .npz file: its columns by name. Use it as a context manager."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+        try:
+            self._zip = self._stack.enter_context(zipfile.ZipFile(self.path))
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise InputError(f"{self.path}: not an .npz file ({error}): save it with numpy.savez") from error
+        try:
+            self.columns = {
+                name.removesuffix(".npy"): self._open(name)
+                for name in self._zip.namelist()
+                if name.endswith(".npy")
+            }
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> NpzFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _open(self, member: str) -> Column:
+        name = member.removesuffix(".npy")
+        try:
+            stream = self._stack.enter_context(self._zip.open(member))
+            reader = _HEADER_READERS.get(npy.read_magic(stream))
+            if reader is None:
+                raise ValueError("another version of the format")
+            shape, fortran_order, dtype = reader(stream)
+        except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+            raise self._unreadable(name, error) from error
+        if dtype.hasobject:
+            raise InputError(
+                f"{self.path}: array '{name}' holds pickled Python objects, which can run code: "
+                "save plain numbers or strings"
+            )
+        row_shape = shape[1:]
+        row_bytes = math.prod(row_shape) * dtype.itemsize
+
+        def read(count: int) -> Array:
+            try:
+                if fortran_order:
+                    return self._exactly(stream, count * row_bytes, dtype).reshape(shape, order="F")
+                return self._exactly(stream, count * row_bytes, dtype).reshape(count, *row_shape)
+            except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+                raise self._unreadable(name, error) from error
+
+        if fortran_order and len(shape) > 1:  # its rows are scattered over the file
+            return _column_of(name, read(shape[0])) if shape[0] else Column(name, shape, dtype, read)
+        return Column(name, shape, dtype, read)
+
+    def _exactly(self, stream: IO[bytes], nbytes: int, dtype: np.dtype[Any]) -> Array:
+        data = stream.read(nbytes)
+        if len(data) != nbytes:
+            raise EOFError("truncated")
+        return np.frombuffer(data, dtype=dtype)
+
+    def _unreadable(self, name: str, error: Exception) -> InputError:
+        return InputError(f"{self.path}: array '{name}' cannot be read ({error}): save it again")

@@ -1,0 +1,182 @@
+"""What to compute, in which order, and when each tensor can go.
+
+A plan is made, and every operator in it looked up, before anything is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx_ir as ir
+
+from normdeploy.errors import ModelError, UnsupportedOperator
+from normdeploy.reference import registry
+from normdeploy.reference.dtypes import widen
+from normdeploy.reference.signature import ReferenceOperator
+
+Attributes = Mapping[str, ir.Attr]
+"""The attributes that a call of a model-local function binds."""
+
+_Opsets = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ExecutionPlan:
+    """The steps that compute `outputs` from `inputs`."""
+
+    inputs: Sequence[ir.Value]
+    outputs: Sequence[ir.Value]
+    steps: Sequence[PlannedNode]
+    defaults: Attributes = field(default_factory=dict)
+    """A function's attributes that have a default."""
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """One node, and what computes it: an operator, or the plan of a model-local function's body."""
+
+    node: ir.Node
+    where: str
+    computed_by: ReferenceOperator | ExecutionPlan
+    bodies: Mapping[str, ExecutionPlan]
+    releases: Sequence[ir.Value]
+    """The tensors of this graph that no later step needs."""
+
+    def attributes(self, outer: Attributes) -> dict[str, ir.Attr]:
+        """The node's attributes, where references are resolved by the function call around it."""
+        bound = {}
+        for name, attribute in self.node.attributes.items():
+            source = outer.get(str(attribute.ref_attr_name)) if attribute.is_ref() else attribute
+            if source is not None:
+                bound[name] = source
+        return bound
+
+    def keywords(self, outer: Attributes) -> dict[str, Any]:
+        """The attributes, graphs excepted, as an operator's keyword arguments."""
+        assert isinstance(self.computed_by, ReferenceOperator)
+        keywords = {
+            name: _python_value(attribute)
+            for name, attribute in self.attributes(outer).items()
+            if name not in self.bodies
+        }
+        if self.computed_by.takes_n_outputs:
+            keywords["n_outputs"] = len(self.node.outputs)
+        return keywords
+
+
+class Planner:
+    """Plans of one model's graph and functions."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model = model
+        self._functions: dict[ir.OperatorIdentifier, ExecutionPlan] = {}
+        self._main: dict[tuple[ir.Value, ...], ExecutionPlan] = {}
+
+    def main(self, outputs: Sequence[ir.Value]) -> ExecutionPlan:
+        """How to compute tensors of the main graph."""
+        key = tuple(outputs)
+        if key not in self._main:
+            graph = self._model.graph
+            self._main[key] = self._plan(graph, graph.inputs, outputs, self._model.opset_imports)
+        return self._main[key]
+
+    def _function(self, function: ir.Function) -> ExecutionPlan:
+        key = function.identifier()
+        if key not in self._functions:
+            defaults = {name: item for name, item in function.attributes.items() if item.value is not None}
+            self._functions[key] = self._plan(
+                function, function.inputs, function.outputs, function.opset_imports, defaults
+            )
+        return self._functions[key]
+
+    def _plan(
+        self,
+        nodes: ir.Graph | ir.Function,
+        inputs: Sequence[ir.Value],
+        outputs: Sequence[ir.Value],
+        opsets: _Opsets,
+        defaults: Attributes | None = None,
+    ) -> ExecutionPlan:
+        wanted, needed = set(outputs), []
+        for node in reversed(list(nodes)):  # the checker has made sure that the order is topological
+            if wanted.intersection(node.outputs):
+                needed.append(node)
+                wanted.update(_reads(node))
+        needed.reverse()
+        releases = _releases(needed, inputs, outputs)
+        steps = [self._step(node, opsets, released) for node, released in zip(needed, releases, strict=True)]
+        return ExecutionPlan(list(inputs), list(outputs), steps, defaults or {})
+
+    def _step(self, node: ir.Node, opsets: _Opsets, releases: Sequence[ir.Value]) -> PlannedNode:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        opset = opsets.get(domain, opsets.get(node.domain, 1))
+        where = _where(node, domain, opset)
+        function = self._model.functions.get(node.op_identifier())
+        if function is not None:
+            return PlannedNode(node, where, self._function(function), {}, releases)
+        computed_by = registry.lookup(node.op_type, domain, opset)
+        if computed_by is None:
+            raise UnsupportedOperator(f"{where}: {registry.why_missing(node.op_type, domain, opset)}")
+        unknown = sorted(set(node.attributes) - computed_by.attributes)
+        if unknown:
+            raise UnsupportedOperator(f"{where}: the NumPy reference knows no attribute '{unknown[0]}' of it")
+        bodies = {}
+        for name, attribute in node.attributes.items():
+            if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
+                graph = attribute.as_graph()
+                bodies[name] = self._plan(graph, graph.inputs, graph.outputs, opsets)
+        return PlannedNode(node, where, computed_by, bodies, releases)
+
+
+def _where(node: ir.Node, domain: str, opset: int) -> str:
+    """A node as error messages name it."""
+    name = f"'{node.name}'" if node.name else f"that computes '{node.outputs[0].name}'"
+    operator = f"{node.op_type}, domain '{domain}'" if domain else node.op_type
+    return f"node {name} ({operator}, opset {opset})"
+
+
+def _reads(node: ir.Node) -> Iterator[ir.Value]:
+    """The tensors that a node uses; those that its subgraphs use count, wherever they come from."""
+    yield from (value for value in node.inputs if value is not None)
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
+            for inner in attribute.as_graph():
+                yield from _reads(inner)
+
+
+def _releases(
+    nodes: Sequence[ir.Node], inputs: Sequence[ir.Value], outputs: Sequence[ir.Value]
+) -> list[list[ir.Value]]:
+    """For each node, the tensors of this graph whose last use it is."""
+    last: dict[ir.Value, int] = {}
+    local = set(inputs)
+    for index, node in enumerate(nodes):
+        local.update(node.outputs)
+        last.update((value, index) for value in (*node.outputs, *_reads(node)))
+    kept = set(outputs)
+    releases: list[list[ir.Value]] = [[] for _ in nodes]
+    for value, index in last.items():
+        if value in local and value not in kept:
+            releases[index].append(value)
+    return releases
+
+
+def _python_value(attribute: ir.Attr) -> Any:
+    """An attribute's value as an operator takes it: tensors become arrays."""
+    if attribute.type == ir.AttributeType.TENSOR:
+        return widen(attribute.as_tensor().numpy())
+    if attribute.type in _PLAIN:
+        return attribute.value
+    raise ModelError(f"an attribute of type {attribute.type.name} ('{attribute.name}') is not supported")
+
+
+_PLAIN = {
+    ir.AttributeType.INT,
+    ir.AttributeType.INTS,
+    ir.AttributeType.FLOAT,
+    ir.AttributeType.FLOATS,
+    ir.AttributeType.STRING,
+    ir.AttributeType.STRINGS,
+}

@@ -1,0 +1,67 @@
+"""How much memory this machine has, and limits on what one process may take of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@cache
+def physical_memory() -> float:
+    """Bytes of memory that this machine (or container) has; infinity where it does not tell."""
+    sizes = [math.inf]
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if _CONTAINER_LIMIT.is_file():
+        limit = _CONTAINER_LIMIT.read_text().strip()
+        if limit.isdecimal():
+            sizes.append(int(limit))
+    return min(sizes)
+
+
+def require_memory(shape: Sequence[int], itemsize: int = 8) -> None:
+    """Check that a tensor of this shape fits, before it is allocated.
+
+    A model's few bytes can ask for terabytes (ConstantOfShape, Expand, Pad, ...), and Linux grants the
+    address space and ends the process later.
+
+    Raises:
+        MemoryError: it is larger than the machine's memory.
+    """
+    nbytes = math.prod(int(size) for size in shape) * itemsize
+    if nbytes > physical_memory():
+        raise MemoryError(
+            f"a tensor of shape {tuple(int(size) for size in shape)} would take {nbytes / 2**30:.4g} GiB, "
+            f"and this machine has {physical_memory() / 2**30:.4g} GiB"
+        )
+
+
+def limit_memory(nbytes: float | None = None) -> None:
+    """Make allocations beyond `nbytes` fail in this process, instead of ending other processes.
+
+    The limit is on private writable memory (RLIMIT_DATA). Address space that is only reserved, as CUDA
+    does by the terabyte, does not count. A limit that is tighter already stays.
+
+    Args:
+        nbytes: by default the machine's memory.
+    """
+    nbytes = physical_memory() if nbytes is None else nbytes
+    if not math.isfinite(nbytes):
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = int(nbytes)
+    present = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    if all(wanted < limit for limit in present):
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+def no_core_dumps() -> None:
+    """Leave no core file behind when this process crashes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

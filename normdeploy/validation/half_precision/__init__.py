@@ -1,0 +1,1 @@
+"""What half precision would do to the normalization layers of a model."""

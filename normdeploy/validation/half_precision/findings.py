@@ -1,0 +1,270 @@
+"""Warns of normalization layers that half precision would spoil, before anybody builds such an engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from normdeploy.dtypes import Array
+from normdeploy.errors import NormdeployError
+from normdeploy.graph.intra_channel_lrn import INTRA_CHANNEL_LRN
+from normdeploy.graph.normalizations import is_normalization
+from normdeploy.graph.scopes import node_name
+from normdeploy.inputs.declared import declared_inputs
+from normdeploy.inputs.samples import Data, open_samples
+from normdeploy.lrn import LRN
+from normdeploy.reference import Evaluator
+from normdeploy.validation.half_precision import extents
+from normdeploy.validation.half_precision.extents import LARGEST, Extent
+
+Problem = Literal["overflow", "underflow"]
+
+_LRNS = ("LRN", INTRA_CHANNEL_LRN)
+_PARAMETERS = ("scale", "shift", "mean", "variance")
+_PASS_THROUGH = ("Relu", "Identity", "Dropout", "MaxPool")
+"""What may stand between a BatchNorm and an LRN: they make no value larger."""
+
+
+@dataclass(frozen=True)
+class HalfPrecision:
+    """One layer in half precision.
+
+    Args:
+        node: its name, or that of its first output.
+        op_type: its operator.
+        quantity: what `extent.largest` is, in words.
+        extent: what the layer met.
+        problem: None if half precision is no problem here.
+        consequence: of the problem, and how many outputs it reaches.
+        fix: what to do.
+    """
+
+    node: str
+    op_type: str
+    quantity: str
+    extent: Extent
+    problem: Problem | None = None
+    consequence: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node} ({self.op_type}) in float16: {self.consequence}. {self.fix}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of the plain types that JSON has."""
+        numbers = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self.extent).items()
+        }
+        return {
+            "node": self.node,
+            "op_type": self.op_type,
+            "quantity": self.quantity,
+            **numbers,
+            "problem": self.problem,
+            "consequence": self.consequence,
+            "fix": self.fix,
+        }
+
+
+class OverflowWatch:
+    """Looks at what the normalization layers of a model's main graph are given while the reference runs.
+
+    Call `start` with each batch's inputs, and pass `on_node` to `Evaluator.run`. No tensor is held.
+    """
+
+    def __init__(self, model: ir.Model) -> None:
+        self._layers = [node for node in model.graph if _is_watched(node)]
+        self._extents: dict[ir.Node, Extent] = {}
+        self._readers: dict[str, list[ir.Node]] = {}
+        self._parameters: dict[str, Array | None] = {}
+        for node in self._layers:
+            self._readers.setdefault(str(node.inputs[0].name), []).append(node)  # type: ignore[union-attr]
+            self._parameters.update((str(value.name), _constant(value)) for value in node.inputs[1:] if value)
+
+    def start(self, inputs: Mapping[str, Array]) -> None:
+        """See the inputs of the graph."""
+        for name, array in inputs.items():
+            self._see(name, array)
+
+    def on_node(self, node: ir.Node, results: Sequence[Array]) -> None:
+        """See what a node has computed."""
+        for value, array in zip(node.outputs, results, strict=False):
+            self._see(str(value.name), array)
+
+    def findings(self) -> list[HalfPrecision]:
+        """Every layer that was met, in the graph's order."""
+        return [_finding(node, self._extents[node]) for node in self._layers if node in self._extents]
+
+    def _see(self, name: str, array: Array) -> None:
+        if name in self._parameters:
+            self._parameters[name] = array
+        for node in self._readers.get(name, ()):
+            extent = _measured(node, array.astype(np.float64), self._parameters)
+            if extent is not None:
+                self._extents[node] = self._extents.get(node, Extent()) + extent
+
+
+def static_findings(model: ir.Model) -> list[HalfPrecision]:
+    """What the weights alone say of the main graph's BatchNorm and LRN layers.
+
+    A BatchNorm's variances and factors are in the file. Behind one (and a Relu, a MaxPool, ...) the
+    channels of an LRN's input have mean squares of about γ² + β²; the expected sum of squares in a window is
+    their window sum.
+    """
+    found = []
+    for node in model.graph:
+        if not _is_watched(node):
+            continue
+        if node.op_type == "BatchNormalization":
+            parameters = _batch_norm_parameters(node)
+            extent = None if parameters is None else extents.of_batch_norm(**parameters)
+        else:
+            extent = _expected_lrn(node)
+        if extent is not None:
+            found.append(_finding(node, extent))
+    return found
+
+
+def findings_on_data(
+    model: ir.Model, data: Data, progress: Callable[[int, int], None] | None = None
+) -> list[HalfPrecision]:
+    """What the reference meets on inputs from an .npz file, or on arrays by name.
+
+    Raises:
+        InputError: arrays that do not fit the model.
+    """
+    watch, evaluator, done = OverflowWatch(model), Evaluator(model), 0
+    with open_samples(declared_inputs(model), data, None, 0) as samples:
+        for batch in samples.batches:
+            watch.start(batch.inputs)
+            evaluator.run(batch.inputs, on_node=watch.on_node)
+            done += batch.samples
+            if progress is not None:
+                progress(done, samples.count)
+    return watch.findings()
+
+
+def _is_watched(node: ir.Node) -> bool:
+    return is_normalization(node) and bool(node.inputs) and node.inputs[0] is not None
+
+
+def _measured(node: ir.Node, x: Array, parameters: Mapping[str, Array | None]) -> Extent | None:
+    """None for a layer that cannot be judged: training mode, or a malformed node."""
+    if not x.size:
+        return None
+    with np.errstate(all="ignore"):
+        if node.op_type in _LRNS:
+            spec = _spec(node)
+            return None if spec is None or x.ndim < 3 else extents.of_lrn(x, spec)
+        if node.op_type == "BatchNormalization":
+            known = _batch_norm_parameters(node, parameters)
+            return None if known is None or x.ndim < 2 else extents.of_batch_norm(**known, x=x)
+        return _of_groups(node, x)
+
+
+def _of_groups(node: ir.Node, x: Array) -> Extent | None:
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    spatial = range(2, x.ndim)
+    axis = node.attributes.get_int("axis", -1) % max(x.ndim, 1)
+    match node.op_type:
+        case "InstanceNormalization":
+            return extents.of_groups(x, spatial, epsilon, centred=True)
+        case "GroupNormalization":
+            groups = x.reshape(x.shape[0], node.attributes.get_int("num_groups"), -1)
+            return extents.of_groups(groups, [2], epsilon, centred=True)
+        case "LayerNormalization":
+            return extents.of_groups(x, range(axis, x.ndim), epsilon, centred=True)
+        case "RMSNormalization":
+            return extents.of_groups(x, range(axis, x.ndim), epsilon, centred=False)
+        case "MeanVarianceNormalization":
+            return extents.of_groups(x, node.attributes.get_ints("axes", (0, 2, 3)), 0.0, centred=True)
+        case "LpNormalization" if node.attributes.get_int("p", 2) == 2:
+            return extents.of_groups(x, [axis], 0.0, centred=False)
+    return None
+
+
+def _batch_norm_parameters(
+    node: ir.Node, computed: Mapping[str, Array | None] | None = None
+) -> dict[str, Any] | None:
+    if node.attributes.get_int("training_mode", 0) or len(node.inputs) < 5:
+        return None
+    arrays = {}
+    for role, value in zip(_PARAMETERS, node.inputs[1:5], strict=True):
+        array = computed.get(str(value and value.name)) if computed is not None else _constant(value)
+        if array is None:
+            return None
+        arrays[role] = array.astype(np.float64)
+    return {**arrays, "epsilon": node.attributes.get_float("epsilon", 1e-5)}
+
+
+def _expected_lrn(node: ir.Node) -> Extent | None:
+    spec, source = _spec(node), node.inputs[0]
+    while source is not None and (before := source.producer()) is not None:
+        if before.op_type == "BatchNormalization":
+            parameters = _batch_norm_parameters(before)
+            if spec is None or parameters is None:
+                return None
+            size = np.sqrt(np.square(parameters["scale"]) + np.square(parameters["shift"]))
+            planes = size.reshape(1, -1, 1, 1)
+            if spec.region == "within":
+                width = sum(spec.window) + 1
+                planes = np.broadcast_to(planes, (1, size.size, width, width))
+            return extents.of_lrn(planes, spec)
+        if before.op_type not in _PASS_THROUGH:
+            return None
+        source = before.inputs[0]
+    return None
+
+
+def _spec(node: ir.Node) -> LRN | None:
+    if node.op_type not in _LRNS:
+        return None
+    try:
+        return LRN.from_onnx(node)
+    except NormdeployError:
+        return None
+
+
+def _constant(value: ir.Value | None) -> Array | None:
+    return None if value is None or value.const_value is None else value.const_value.numpy()
+
+
+def _finding(node: ir.Node, extent: Extent) -> HalfPrecision:
+    quantity = "the sum of squares"
+    unit = "outputs"
+    if node.op_type in _LRNS:
+        quantity = "the sum of squares in a window"
+    elif node.op_type == "BatchNormalization":
+        quantity, unit = "variance + epsilon", "channels"
+    problem, consequence, fix = _judged(node, extent, quantity, unit)
+    return HalfPrecision(node_name(node), node.op_type, quantity, extent, problem, consequence, fix)
+
+
+def _judged(node: ir.Node, extent: Extent, quantity: str, unit: str) -> tuple[Problem | None, str, str]:
+    fix = "Keep this node in float32, or use bfloat16, which has the range of float32."
+    reaches = f"{quantity} reaches {extent.largest:.4g}"
+    if extent.max_abs:
+        reaches += f" (largest |x| is {extent.max_abs:.4g})"
+    if extent.overflow:
+        where = f"{extent.overflow} of {extent.elements} {unit}"
+        if extent.largest <= LARGEST:
+            return "overflow", f"values beyond {LARGEST:.0f} become infinite in {where}; {reaches}", fix
+        if node.op_type in _LRNS:
+            scale = 2 ** math.ceil(math.log2(extent.largest / LARGEST) / 2)
+            return (
+                "overflow",
+                f"{reaches}, more than {LARGEST:.0f}: {where} become 0",
+                f"Keep this node in float32; or divide its input by {scale}, multiply alpha by {scale**2} "
+                f"and its output by {scale}.",
+            )
+        return "overflow", f"{reaches}, more than {LARGEST:.0f}: {where} lose all but the shift", fix
+    if extent.underflow:
+        where = f"{extent.underflow} of {extent.elements} {unit}"
+        return "underflow", f"small numbers vanish from the denominator of {where}; {reaches}", fix
+    return None, "", ""
