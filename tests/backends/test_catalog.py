@@ -8,7 +8,7 @@ from normdeploy.backends import catalog
 from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.backends.hardware import Gpus
 from normdeploy.errors import BackendFailure, UsageError
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 
 def test_the_names_are_those_of_the_interface():

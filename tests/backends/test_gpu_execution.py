@@ -13,8 +13,8 @@ import normdeploy as nd
 from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.engine import build
 from normdeploy.engine.shapes import Range
+from tests.builders import conv_lrn
 from tests.plugins.conftest import library  # noqa: F401
-from tests.small_models import conv_lrn
 
 pytestmark = pytest.mark.gpu
 

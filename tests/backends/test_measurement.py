@@ -10,7 +10,7 @@ from normdeploy.backends.catalog import find
 from normdeploy.backends.measurement import Measurement
 from normdeploy.backends.worker_session import WorkerSession
 from normdeploy.errors import BackendFailure
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 

@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from normdeploy.cli import main
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 
 class Outcome:

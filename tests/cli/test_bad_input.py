@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.small_models import conv_lrn, model, unary
+from tests.builders import conv_lrn, model, unary
 
 READERS = ("check", "inspect")
 FLOAT = TensorProto.FLOAT

@@ -14,7 +14,7 @@ import pytest
 from normdeploy.backends.catalog import find
 from normdeploy.cli import main
 from normdeploy.engine import builder
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 if find("tensorrt-rtx").missing(without_gpu=True):
     pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)

@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from normdeploy.backends import catalog
-from tests.small_models import classifier, conv_lrn
+from tests.builders import classifier, conv_lrn
 
 
 def test_a_good_model_passes(run, good):

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from normdeploy.pages import charts
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 
 @pytest.fixture

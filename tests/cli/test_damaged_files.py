@@ -18,7 +18,7 @@ from normdeploy.graph.io import load
 from normdeploy.inputs.declared import declared_inputs
 from normdeploy.inputs.samples import open_samples
 from normdeploy.reference import Evaluator
-from tests.small_models import conv_lrn, model
+from tests.builders import conv_lrn, model
 
 SETTINGS = settings(
     deadline=None,

@@ -4,7 +4,8 @@ import onnx
 import pytest
 
 from normdeploy.cli import main
-from tests.passes.batchnorm_graphs import BN, Graph, assert_same, operators
+from tests.builders import BN, Graph
+from tests.equivalence import assert_same, operators
 
 
 @pytest.fixture

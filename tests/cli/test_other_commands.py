@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 import normdeploy
 from normdeploy.cli.app import VERBS
-from tests.small_models import model
+from tests.builders import model
 
 
 def test_help_lists_every_verb(run):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 
 def weights() -> bytes:

@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from normdeploy.backends import catalog
+from tests.builders import conv_lrn
 from tests.cli.test_process import wait_for, workers_of
-from tests.small_models import conv_lrn
 
 SHORT = ("--duration", 0.2, "--backend", "onnxruntime")
 

@@ -8,7 +8,7 @@ from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
 from normdeploy.graph.io import load
 from normdeploy.graph.normalizations import normalizations
 from normdeploy.lrn import LRN
-from tests.small_models import conv_lrn, model, unary
+from tests.builders import conv_lrn, model, unary
 
 
 def test_functions_are_searched_and_their_parameters_may_be_their_callers():

@@ -9,16 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import normdeploy as nd
-from tests.passes.batchnorm_graphs import (
-    BN,
-    FLOAT,
-    Graph,
-    assert_same,
-    operators,
-    optimized,
-    random_inputs,
-    run_in_onnxruntime,
-)
+from tests.builders import BN, FLOAT, Graph
+from tests.equivalence import assert_same, operators, optimized, random_inputs, run_in_onnxruntime
 
 
 def behind_concat(follow) -> onnx.ModelProto:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.passes.batchnorm_graphs import BN, Graph, operators, optimized, random_inputs, run_in_onnxruntime
+from tests.builders import BN, Graph
+from tests.equivalence import operators, optimized, random_inputs, run_in_onnxruntime
 
 Case = Callable[[], tuple]
 FOLDED: dict[str, Case] = {}

@@ -13,7 +13,8 @@ import normdeploy as nd
 from normdeploy.errors import InputError, ModelError
 from normdeploy.graph.io import load, save
 from normdeploy.passes import pipeline
-from tests.passes.batchnorm_graphs import FLOAT, Graph, assert_same, operators, optimized
+from tests.builders import FLOAT, Graph
+from tests.equivalence import assert_same, operators, optimized
 
 
 def conv_bn(**keywords) -> onnx.ModelProto:

@@ -5,7 +5,8 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.passes.batchnorm_graphs import BN, Graph, optimized
+from tests.builders import BN, Graph
+from tests.equivalence import optimized
 
 LAYERS = (
     "conv", "conv", "grouped", "transposed", "bn", "bn", "bn", "scale", "offset", "relu", "identity",

@@ -2,7 +2,7 @@ import onnx
 import pytest
 
 from normdeploy.backends import catalog
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 
 @pytest.fixture

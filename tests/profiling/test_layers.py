@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 
 from normdeploy.backends.session import LayerTime
 from normdeploy.profiling.layers import attribute, normalization_kinds
-from tests.small_models import model
+from tests.builders import model
 
 
 @pytest.fixture

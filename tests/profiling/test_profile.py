@@ -8,7 +8,7 @@ import pytest
 import normdeploy as nd
 from normdeploy.errors import InputError, MissingDependencyError, NormdeployError, UsageError
 from normdeploy.profiling.machine import machine
-from tests.small_models import conv_lrn
+from tests.builders import conv_lrn
 
 SHORT = 0.2
 

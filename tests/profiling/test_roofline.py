@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from normdeploy.backends.session import LayerTime
 from normdeploy.profiling.layers import attribute, normalization_kinds, with_rooflines
 from normdeploy.profiling.roofline import bytes_moved, roofline, with_input_shapes
-from tests.small_models import conv_lrn, model
+from tests.builders import conv_lrn, model
 
 HALF = TensorProto.FLOAT16
 

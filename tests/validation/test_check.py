@@ -11,7 +11,7 @@ import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.validation import CheckReport, check
-from tests.small_models import classifier, conv_lrn, model, unary
+from tests.builders import classifier, conv_lrn, model, unary
 
 FLOAT = onnx.TensorProto.FLOAT
 

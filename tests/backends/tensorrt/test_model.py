@@ -21,8 +21,8 @@ from normdeploy.backends.tensorrt.model import ParsedModel, as_dtype, dtype_of
 from normdeploy.backends.tensorrt.plugins import PluginOperator, prefer_plugins
 from normdeploy.backends.worker_session import WorkerSession
 from normdeploy.errors import BackendFailure, BackendUnavailable, MissingDependencyError, ModelError
+from tests.builders import conv_lrn, model
 from tests.plugins.conftest import library  # noqa: F401
-from tests.small_models import conv_lrn, model
 
 RTX = LIBRARIES["tensorrt-rtx"]
 GIB = 2.0**30

@@ -12,7 +12,7 @@ from normdeploy.backends.session import DeviceSession, LayeredSession, PhasedSes
 from normdeploy.backends.tensorrt import session as session_module
 from normdeploy.backends.tensorrt.session import open_tensorrt_rtx
 from normdeploy.errors import ModelError
-from tests.small_models import model
+from tests.builders import model
 
 if find("tensorrt-rtx").missing(without_gpu=True):
     pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)

@@ -12,7 +12,7 @@ from normdeploy.lrn import LRN, lrn
 from normdeploy.reference import Evaluator
 from normdeploy.validation.half_precision import extents
 from normdeploy.validation.half_precision.findings import OverflowWatch, static_findings
-from tests.small_models import model
+from tests.builders import model
 
 FLOAT = TensorProto.FLOAT
 

@@ -21,7 +21,7 @@ from normdeploy.validation.localize.search import (
     localize_in_graph,
     runner,
 )
-from tests.small_models import model
+from tests.builders import model
 
 FLOAT = TensorProto.FLOAT
 GIB = 2.0**30

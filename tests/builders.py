@@ -1,16 +1,81 @@
-"""Small graphs around BatchNormalization, and what to check of the optimized ones."""
+"""Builders of small ONNX models: `model` from parts, `Graph` node by node, and a few by name."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-import normdeploy as nd
-
 FLOAT = onnx.TensorProto.FLOAT
 BN = "BatchNormalization"
+
+Dims = Sequence[int | str | None]
+
+
+def model(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Mapping[str, tuple[int, Dims]],
+    outputs: Mapping[str, tuple[int, Dims]],
+    weights: Mapping[str, np.ndarray] | None = None,
+    opset: int = 17,
+) -> onnx.ModelProto:
+    """A model of IR version 8; inputs and outputs are name -> (element type, shape)."""
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info(name, *declared) for name, declared in inputs.items()],
+        [helper.make_tensor_value_info(name, *declared) for name, declared in outputs.items()],
+        [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def conv_lrn(
+    alpha: float = 1e-2,
+    beta: float = 0.75,
+    bias: float = 2.0,
+    size: int = 5,
+    dtype: type = np.float32,
+    batch: int | str = "N",
+    spatial: int | str = 6,
+) -> onnx.ModelProto:
+    """x (batch, 3, spatial, spatial) -> Conv -> LRN -> y (batch, 8, spatial, spatial)."""
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    weights = np.random.default_rng(0).standard_normal((8, 3, 3, 3)).astype(dtype)
+    return model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], name="conv", pads=[1] * 4),
+            helper.make_node("LRN", ["c"], ["y"], name="lrn", size=size, alpha=alpha, beta=beta, bias=bias),
+        ],
+        {"x": (element, [batch, 3, spatial, spatial])},
+        {"y": (element, [batch, 8, spatial, spatial])},
+        {"w": weights},
+    )
+
+
+def classifier(classes: int = 4, batch: int | str = "N") -> onnx.ModelProto:
+    """x (batch, 6) -> MatMul with the identity's first rows -> scores (batch, classes)."""
+    return model(
+        [helper.make_node("MatMul", ["x", "w"], ["scores"])],
+        {"x": (onnx.TensorProto.FLOAT, [batch, 6])},
+        {"scores": (onnx.TensorProto.FLOAT, [batch, classes])},
+        {"w": np.eye(6, classes, dtype=np.float32)},
+    )
+
+
+def unary(
+    op_type: str,
+    dims: Dims,
+    element: int = onnx.TensorProto.FLOAT,
+    output_dims: Dims | None = None,
+    **attributes,
+) -> onnx.ModelProto:
+    """x -> one node -> y."""
+    return model(
+        [helper.make_node(op_type, ["x"], ["y"], **attributes)],
+        {"x": (element, dims)},
+        {"y": (element, dims if output_dims is None else output_dims)},
+    )
 
 
 class Graph:
@@ -97,63 +162,3 @@ class Graph:
             if not value.type.tensor_type.HasField("shape"):  # behind a function
                 value.type.tensor_type.shape.CopyFrom(onnx.TensorShapeProto(dim=[{}] * 4))
         return model
-
-
-def operators(model: onnx.ModelProto) -> Counter:
-    return Counter(node.op_type for node in model.graph.node)
-
-
-def random_inputs(model: onnx.ModelProto, seed: int = 1) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(seed)
-    stored = {tensor.name for tensor in model.graph.initializer}
-    arrays = {}
-    for value in model.graph.input:
-        if value.name not in stored:
-            tensor = value.type.tensor_type
-            shape = [dim.dim_value or 3 for dim in tensor.shape.dim]
-            dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-            drawn = random.standard_normal(shape) > 0 if dtype.kind == "b" else random.standard_normal(shape)
-            arrays[value.name] = np.asarray(drawn).astype(dtype)
-    return arrays
-
-
-UNITS = {"float64": 1e-12, "float32": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
-"""How far folded parameters, rounded once to their type, may move the result, relative to its magnitude."""
-
-
-def assert_same(
-    before: onnx.ModelProto, after: onnx.ModelProto, inputs: Mapping[str, np.ndarray] | None = None
-) -> None:
-    """Both compute the same in float64, and the second passes the checker."""
-    onnx.checker.check_model(after, full_check=True)
-    assert [item.name for item in before.graph.output] == [item.name for item in after.graph.output]
-    inputs = inputs or random_inputs(before)
-    expected, actual = nd.evaluate(before, inputs), nd.evaluate(after, inputs)
-    element = helper.tensor_dtype_to_np_dtype(before.graph.output[0].type.tensor_type.elem_type)
-    for name, right in expected.items():
-        scale = max(float(np.sqrt(np.mean(np.square(right)))), 1e-30)
-        np.testing.assert_allclose(actual[name], right, rtol=0, atol=UNITS[element.name] * scale * 4)
-
-
-def run_in_onnxruntime(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, dict(inputs))
-
-
-def optimized(model: onnx.ModelProto):
-    """The result, after checks that hold for every model: same numbers, valid, idempotent."""
-    before = model.SerializeToString(deterministic=True)
-    result = nd.optimize(model)
-    assert model.SerializeToString(deterministic=True) == before, "the model given was changed"
-    assert_same(model, result.model)
-    again = nd.optimize(result.model).model.graph
-    assert list(again.node) == list(result.model.graph.node), "a second run changed something"
-    assert list(again.initializer) == list(result.model.graph.initializer), "a second run changed something"
-    return result
