@@ -1,9 +1,8 @@
-"""The values that do not depend on the model's inputs."""
+"""The arrays of the tensors that do not depend on the model's inputs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from normdeploy.errors import ModelError, UnsupportedOperator
-from normdeploy.graph.scopes import subgraphs
+from normdeploy.graph.constants import ConstantAnalysis
 from normdeploy.reference import Evaluator
 
 LARGEST = 2**26
 """Elements; a constant subgraph that makes more than this is left for the runtime to compute."""
 
-_RANDOM = ("Random", "Bernoulli", "Multinomial", "Dropout")
 _QUANTIZERS = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
 _RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
 _SMALL = 2**16
@@ -31,41 +29,12 @@ _CONSTANT_TYPES = {
 }
 
 
-class Constants:
-    """Which values of a model are constant, and their arrays.
-
-    An initializer that is also a graph input is a default that the caller may override, from IR version 4
-    on; such a value is not constant. Neither is what a function gets from its caller.
-    """
+class Constants(ConstantAnalysis):
+    """Which values of a model are constant, and their arrays, computed by the reference."""
 
     def __init__(self, model: ir.Model) -> None:
-        self._model = model
-        self._known: dict[ir.Value, bool] = {}
+        super().__init__(model)
         self._arrays: dict[ir.Value, NDArray[Any] | None] = {}
-
-    def is_overridable(self, value: ir.Value) -> bool:
-        """Whether the value is an initializer that the caller may replace."""
-        return value.is_initializer() and value.is_graph_input() and (self._model.ir_version or 0) >= 4
-
-    def is_constant(self, value: ir.Value) -> bool:
-        """Whether the value is the same for all inputs of the model."""
-        cone = [value]
-        while cone:
-            current = cone[-1]
-            if current in self._known:
-                cone.pop()
-                continue
-            producer = current.producer()
-            if producer is None:
-                self._known[current] = current.is_initializer() and not self.is_overridable(current)
-                continue
-            inputs = [item for item in producer.inputs if item is not None]
-            unknown = [item for item in inputs if item not in self._known]
-            if self._is_pure(producer) and unknown:
-                cone.extend(unknown)
-            else:
-                self._known[current] = self._is_pure(producer) and all(self._known[item] for item in inputs)
-        return self._known[value]
 
     def is_quantized(self, value: ir.Value) -> bool:
         """Whether a constant is computed from a quantized tensor."""
@@ -133,12 +102,6 @@ class Constants:
             return None
         return array.reshape(sizes)
 
-    def _is_pure(self, node: ir.Node) -> bool:
-        unclear = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-        if any(item.is_ref() or item.type in unclear for item in node.attributes.values()):
-            return False
-        return not is_nondeterministic([node], self._model)
-
 
 def _constant(node: ir.Node) -> NDArray[Any] | None:
     """What a Constant node holds; onnx_ir's own function renames the tensor of the model that was given."""
@@ -147,19 +110,6 @@ def _constant(node: ir.Node) -> NDArray[Any] | None:
         return attribute.as_tensor().numpy()
     dtype = _CONSTANT_TYPES.get(attribute.name)
     return None if dtype is None else np.asarray(attribute.value, dtype)
-
-
-def is_nondeterministic(nodes: Iterable[ir.Node], model: ir.Model) -> bool:
-    """Whether nodes, or what they contain or call, may give another result each time."""
-    for node in nodes:
-        if node.op_type.startswith(_RANDOM):
-            return True
-        function = model.functions.get(node.op_identifier())
-        if function is not None and is_nondeterministic(function, model):
-            return True
-        if any(is_nondeterministic(graph, model) for _, graph in subgraphs(node)):
-            return True
-    return False
 
 
 def _elements(shape: ir.Shape) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Hashable
 
 import onnx_ir as ir
 
+from normdeploy.graph.constants import is_nondeterministic
 from normdeploy.graph.scopes import Scope, scopes
-from normdeploy.passes.constants import is_nondeterministic
 
 _LARGEST = 1024
 """Elements of an attribute that are worth comparing."""

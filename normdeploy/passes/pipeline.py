@@ -12,9 +12,10 @@ from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveInitializersFromInputsPass, RemoveUnusedNodesPass
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from normdeploy.graph.inference import infer
+from normdeploy.graph.initializers import free_initializers
 from normdeploy.graph.io import ModelSource, external_files, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
@@ -26,9 +27,6 @@ from normdeploy.passes.remove_identities import RemoveIdentities
 from normdeploy.passes.report import OptimizationReport
 from normdeploy.passes.resolve_cast_like import ResolveCastLike
 from normdeploy.passes.verify import verify_equal
-
-_FREE_INITIALIZERS = 4
-"""The IR version from which on initializers need not be inputs; those that are may be overridden."""
 
 
 class Optimized:
@@ -124,9 +122,7 @@ def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) 
         fold: whether to fold BatchNorm.
     """
     report = OptimizationReport(nodes_before=len(model.graph))
-    if (model.ir_version or 0) < _FREE_INITIALIZERS:
-        RemoveInitializersFromInputsPass()(model)
-        model.ir_version = _FREE_INITIALIZERS
+    free_initializers(model)
     infer(model)
     folding, merging = FoldBatchNorm(model), MergeDuplicates()
     ir.passes.Sequential(
