@@ -1,6 +1,7 @@
 # make demo   check the trained model in the repository, on data that it has not seen
 # make test   all tests
 # make lint   types, style, format
+# make docs   the documentation as a site, in site/
 # make bench  every benchmark, with its ratios
 # Each sets up .venv first; nothing else has to be done before.
 
@@ -11,7 +12,7 @@ DIGITS := models/digits
 # As many test processes as cores, each with one thread: more would only wait for each other.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: .venv/ready-demo
 	$(BIN)/normdeploy inspect $(DIGITS)/original.onnx
@@ -26,12 +27,16 @@ lint: .venv/ready-test
 	$(BIN)/mypy
 	git ls-files 'plugins/*.h' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' | xargs --no-run-if-empty $(BIN)/clang-format --dry-run --Werror
 
+docs: .venv/ready-docs
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 bench: .venv/ready-test
 	$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -42,4 +47,8 @@ clean:
 
 .venv/ready-test: .venv/ready-demo
 	$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	touch $@
+
+.venv/ready-docs: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
 	touch $@
