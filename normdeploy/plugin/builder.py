@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +71,13 @@ def build(
     environment = {**os.environ, "CUDACXX": str(toolchain.nvcc)}
     with _alone(work), (work / _LOG_NAME).open("w", encoding="utf-8") as log:
         _run(
-            [toolchain.cmake, "-S", source, "-B", work, *toolchain.generator, *settings],
+            [
+                toolchain.cmake,
+                *_fresh(work, source, toolchain),
+                *("-S", source, "-B", work),
+                *toolchain.generator,
+                *settings,
+            ],
             log,
             environment,
         )
@@ -85,22 +90,35 @@ def build(
 
 
 def source_folder() -> Path:
-    """The C++ source: in a clone of the repository, or where the package's data was installed.
+    """The C++ source: inside the installed package, or beside the package in a clone of the repository.
+
+    It is only read, so it may be on a read-only disk.
 
     Raises:
         PluginUnavailable: it is in neither.
     """
-    candidates = (
-        Path(__file__).resolve().parents[2] / "plugins",
-        Path(sysconfig.get_path("data")) / "share" / "normdeploy" / "plugins",
-    )
+    package = Path(__file__).resolve().parents[1]
+    candidates = (package / "_plugin_source", package.parent / "plugins")
     for candidate in candidates:
         if (candidate / "CMakeLists.txt").is_file():
             return candidate
     looked = " and ".join(str(candidate) for candidate in candidates)
     raise PluginUnavailable(
-        f"the plugin's source is not installed (looked in {looked}): clone the repository"
+        f"the plugin's source is missing (looked in {looked}): install normdeploy from a wheel or a clone"
     )
+
+
+def _fresh(work: Path, source: Path, toolchain: Toolchain) -> tuple[str, ...]:
+    """CMake's option to begin anew, where an earlier build had another source or generator.
+
+    CMake refuses such a folder, and the user's cache outlives the environment that holds the source.
+    """
+    try:
+        cache = (work / "CMakeCache.txt").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return ()
+    same = {f"CMAKE_HOME_DIRECTORY:INTERNAL={source}", f"CMAKE_GENERATOR:INTERNAL={toolchain.generator[1]}"}
+    return () if same <= set(cache) else ("--fresh",)
 
 
 def _all_architectures(toolchain: Toolchain) -> list[str]:

@@ -84,8 +84,7 @@ def test_bad_arguments(tmp_path: Path) -> None:
 
 def test_without_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(builder, "__file__", str(tmp_path / "a" / "b" / "builder.py"))
-    monkeypatch.setattr(builder.sysconfig, "get_path", lambda name: str(tmp_path))
-    with pytest.raises(PluginUnavailable, match=r"source is not installed .*clone the repository"):
+    with pytest.raises(PluginUnavailable, match=r"source is missing \(.*/plugins\): install normdeploy from"):
         plugin.build()
 
 
