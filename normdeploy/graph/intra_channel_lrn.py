@@ -8,6 +8,7 @@ import onnx.parser
 import onnx_ir as ir
 
 from normdeploy.errors import ModelError
+from normdeploy.graph.scopes import located_nodes, standard_opset
 from normdeploy.lrn import LRN
 
 DOMAIN = "normdeploy"
@@ -68,7 +69,7 @@ def add_function(model: ir.Model) -> None:
     Raises:
         ModelError: the model's opset is too old for the body.
     """
-    opset = model.opset_imports.get("", 1)
+    opset = standard_opset(model.opset_imports)
     if opset < MINIMUM_OPSET:
         raise ModelError(f"{INTRA_CHANNEL_LRN} needs opset {MINIMUM_OPSET} or newer, the model has {opset}")
     function = ir.from_proto(_parsed_body(opset))
@@ -81,13 +82,9 @@ def match_function(model: ir.Model) -> None:
 
     A body that the model has is left as it is, and a model whose opset is too old gets none.
     """
-    used = any(
-        (node.domain, node.op_type) == (DOMAIN, INTRA_CHANNEL_LRN)
-        for graph in (model.graph, *(function.graph for function in model.functions.values()))
-        for node in graph.all_nodes()
-    )
+    used = any((node.domain, node.op_type) == (DOMAIN, INTRA_CHANNEL_LRN) for node, _ in located_nodes(model))
     bodies = [function for function in model.functions.values() if function.domain == DOMAIN]
-    if used and not bodies and model.opset_imports.get("", 1) >= MINIMUM_OPSET:
+    if used and not bodies and standard_opset(model.opset_imports) >= MINIMUM_OPSET:
         add_function(model)
     if not used:
         for function in bodies:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from normdeploy.errors import NormdeployError
 from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN
+from normdeploy.graph.scopes import located_nodes, node_name
 from normdeploy.lrn import LRN
 from normdeploy.native_support import RUNTIMES, unsupported_reasons
 
@@ -25,7 +26,7 @@ _KINDS = {
     ("", "MeanVarianceNormalization"): "mean-variance normalization",
     ("", "LpNormalization"): "Lp normalization",
 }
-_LRN = ("LRN", INTRA_CHANNEL_LRN)
+_LRN_OPERATORS = {("", "LRN"), (DOMAIN, INTRA_CHANNEL_LRN)}
 _TRAINED_INPUTS = {
     "BatchNormalization": (1, 2),
     "InstanceNormalization": (1, 2),
@@ -78,7 +79,7 @@ class Normalization:
     @property
     def is_lrn(self) -> bool:
         """Whether it is an LRN, across channels or within one."""
-        return self.op_type in _LRN
+        return self.op_type in {op_type for _, op_type in _LRN_OPERATORS}
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
@@ -93,32 +94,7 @@ def normalizations(model: ir.Model) -> list[Normalization]:
 
     Types and shapes should have been inferred (`normdeploy.graph.inference`).
     """
-    found = [_describe(node, where) for node, where in _walk(model.graph, "") if is_normalization(node)]
-    for function in model.functions.values():
-        where = f"function {function.domain}.{function.name}"
-        found += [_describe(node, inner) for node, inner in _walk(function, where) if is_normalization(node)]
-    return found
-
-
-def _walk(nodes: Iterable[ir.Node], where: str) -> Iterator[tuple[ir.Node, str]]:
-    for node in nodes:
-        yield node, where
-        for attribute in node.attributes.values():
-            for graph in _graphs(attribute):
-                inner = f"{node.op_type} '{_name(node)}' {attribute.name}"
-                yield from _walk(graph, f"{where}, {inner}" if where else inner)
-
-
-def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
-    if attribute.is_ref():
-        return []
-    if attribute.type == ir.AttributeType.GRAPH:
-        return [attribute.as_graph()]
-    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
-
-
-def _name(node: ir.Node) -> str:
-    return node.name or next((value.name for value in node.outputs if value.name), "") or ""
+    return [_describe(node, where) for node, where in located_nodes(model) if is_normalization(node)]
 
 
 def is_normalization(node: ir.Node) -> bool:
@@ -126,12 +102,35 @@ def is_normalization(node: ir.Node) -> bool:
     return (node.domain, node.op_type) in _KINDS
 
 
+def is_lrn(node: ir.Node) -> bool:
+    """Whether the node is ONNX's LRN, across channels, or normdeploy's IntraChannelLRN, within one."""
+    return (node.domain, node.op_type) in _LRN_OPERATORS
+
+
+def lrn_of(node: ir.Node) -> LRN | None:
+    """What an LRN node computes.
+
+    Args:
+        node: any node.
+
+    Returns:
+        Its definition; None where the node is no LRN, where its parameters come from the caller of the
+        function that it stands in, or where they make no sense.
+    """
+    if not is_lrn(node) or any(attribute.is_ref() for attribute in node.attributes.values()):
+        return None
+    try:
+        return LRN.from_onnx(node)
+    except NormdeployError:
+        return None
+
+
 def _describe(node: ir.Node, where: str) -> Normalization:
-    name, op_type = _name(node), node.op_type
+    name, op_type = node_name(node), node.op_type
     kind = _KINDS[node.domain, op_type]
     parameters = _parameters(node)
-    if op_type in _LRN:
-        spec, rank = _spec(node), _rank(node)
+    if is_lrn(node):
+        spec, rank = lrn_of(node), _rank(node)
         return Normalization(
             name,
             op_type,
@@ -150,7 +149,7 @@ def _describe(node: ir.Node, where: str) -> Normalization:
         where,
         parameters,
         trainable=None if None in counts else sum(count for count in counts if count is not None),
-        not_native=_batchnorm_refusals(parameters) if op_type == "BatchNormalization" else None,
+        not_native=_batchnorm_not_native(parameters) if op_type == "BatchNormalization" else None,
     )
 
 
@@ -162,16 +161,6 @@ def _parameters(node: ir.Node) -> dict[str, Any]:
     }
     merged = {**_DEFAULTS[node.op_type], **given}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in merged.items()}
-
-
-def _spec(node: ir.Node) -> LRN | None:
-    """The node's definition, unless its parameters come from a function's caller or make no sense."""
-    if any(attribute.is_ref() for attribute in node.attributes.values()):
-        return None
-    try:
-        return LRN.from_onnx(node)
-    except NormdeployError:
-        return None
 
 
 def _paper(spec: LRN, rank: int | None) -> dict[str, float] | None:
@@ -195,6 +184,6 @@ def _elements(value: ir.Value) -> int | None:
     return math.prod(size for size in shape if isinstance(size, int))
 
 
-def _batchnorm_refusals(parameters: Mapping[str, Any]) -> dict[str, str]:
+def _batchnorm_not_native(parameters: Mapping[str, Any]) -> dict[str, str]:
     """All runtimes take inference; TensorRT's parser refuses training_mode = 1."""
     return {"tensorrt": "training_mode is 1"} if parameters["training_mode"] == 1 else {}

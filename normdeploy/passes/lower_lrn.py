@@ -19,8 +19,9 @@ import dataclasses
 import onnx_ir as ir
 
 from normdeploy.graph.edit import Editor
-from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN, match_function
-from normdeploy.graph.scopes import node_name
+from normdeploy.graph.intra_channel_lrn import match_function
+from normdeploy.graph.normalizations import is_lrn
+from normdeploy.graph.scopes import node_name, standard_opset
 from normdeploy.lrn import LRN
 from normdeploy.native_support import unsupported_reasons
 from normdeploy.passes.lrn.lowerings import FORMS, QUOTIENT, Emitter, LoweringSite, applicable, quotient
@@ -32,8 +33,6 @@ CHANNELS_PER_SIZE = 20
 
 LARGEST_BOX = 3
 """Up to this size one depthwise Conv is faster than one for each axis."""
-
-_OPERATORS = {("", "LRN"), (DOMAIN, INTRA_CHANNEL_LRN)}
 
 
 class LowerLRN(ir.passes.InPlacePass):
@@ -49,7 +48,7 @@ class LowerLRN(ir.passes.InPlacePass):
         for graph in [model.graph, *model.graph.subgraphs()]:
             others = dict(graph.initializers)
             for node in list(graph):
-                if (node.domain, node.op_type) in _OPERATORS:
+                if is_lrn(node):
                     modified |= self._lower(node, editor.inside(graph), model)
             if len(graph.initializers) > len(others):
                 _move_behind(graph, others)
@@ -57,7 +56,7 @@ class LowerLRN(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified)
 
     def _lower(self, node: ir.Node, editor: Editor, model: ir.Model) -> bool:
-        opset = model.opset_imports.get("", 1)
+        opset = standard_opset(model.opset_imports)
         name = node_name(node)
         try:
             reason = _why_kept(node, self._target, opset)

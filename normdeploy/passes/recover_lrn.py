@@ -24,7 +24,7 @@ import onnx_ir as ir
 
 from normdeploy.graph.edit import Editor
 from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
-from normdeploy.graph.scopes import node_name, subgraphs
+from normdeploy.graph.scopes import node_name, standard_opset, subgraphs
 from normdeploy.lrn import LRN
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.lrn.interpreter import Blocked, Interpreter, Power, sources
@@ -49,7 +49,7 @@ class RecoverLRN(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         constants, editor = Constants(model), Editor(model.graph)
         modified = False
-        if model.opset_imports.get("", 1) < MINIMUM_OPSET:
+        if standard_opset(model.opset_imports) < MINIMUM_OPSET:
             return ir.passes.PassResult(model, modified)
         for graph in [model.graph, *model.graph.subgraphs()]:
             search = _Search(constants)
@@ -64,7 +64,7 @@ class RecoverLRN(ir.passes.InPlacePass):
     def _recover(self, matches: list[_Match], model: ir.Model, editor: Editor) -> bool:
         """Replace the first of the matches that an operator computes."""
         refusals: list[LRNRecord] = []
-        opset = model.opset_imports.get("", 1)
+        opset = standard_opset(model.opset_imports)
         for match in matches:
             _state_shape(match)
             try:
@@ -107,7 +107,7 @@ class _Search:
 
     def at(self, node: ir.Node) -> list[_Match] | LRNRecord | None:
         """What ends in this node, or in one that only divides its result further: one match for each root."""
-        if node.domain not in ("", "ai.onnx") or node.op_type not in ("Div", "Mul") or node in self._done:
+        if node.domain or node.op_type not in ("Div", "Mul") or node in self._done:
             return None
         roots = list(self._roots(node))
         blocked: LRNRecord | None = None
@@ -238,7 +238,7 @@ def _squared_above(value: ir.Value) -> Iterator[ir.Value]:
     stack, seen = [value], {value}
     while stack and len(seen) < 256:
         node = stack.pop().producer()
-        if node is None or node.domain not in ("", "ai.onnx") or node.op_type not in _RULES:
+        if node is None or node.domain or node.op_type not in _RULES:
             continue
         first = node.inputs[0] if node.inputs else None
         if first is not None and (

@@ -27,7 +27,7 @@ class RemoveIdentities(ir.passes.InPlacePass):
 def _remove(scope: Scope, constants: Constants) -> bool:
     modified = False
     for node in scope.graph:
-        if node.domain not in ("", "ai.onnx") or node.op_type not in ("Identity", "Dropout"):
+        if node.domain or node.op_type not in ("Identity", "Dropout"):
             continue
         source = node.inputs[0]
         if source is None or (node.op_type == "Dropout" and not _is_identity(node, constants, scope.opset)):

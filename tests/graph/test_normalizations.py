@@ -1,14 +1,14 @@
 import numpy as np
 import onnx
 import onnx_ir as ir
+import pytest
 from onnx import TensorProto, helper
 
-from normdeploy.graph.inference import computed_types, infer
 from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
 from normdeploy.graph.io import load
-from normdeploy.graph.normalizations import normalizations
+from normdeploy.graph.normalizations import is_lrn, lrn_of, normalizations
 from normdeploy.lrn import LRN
-from tests.builders import conv_lrn, model, unary
+from tests.builders import model, unary
 
 
 def test_functions_are_searched_and_their_parameters_may_be_their_callers():
@@ -65,25 +65,37 @@ def test_parameters_of_unknown_shape_are_not_counted():
     assert (found.node, found.trainable, found.not_native) == ("layer", None, None)
 
 
-def test_computed_types_leave_stored_ones_out():
-    proto = model(
-        [
-            helper.make_node("Cast", ["w"], ["wide"], to=TensorProto.FLOAT),
-            helper.make_node("Add", ["x", "wide"], ["y"]),
-        ],
-        {"x": (TensorProto.FLOAT, [3])},
-        {"y": (TensorProto.FLOAT, [3])},
-        {"w": np.ones(3, np.float16)},
-    )
-    loaded = load(proto)
-    infer(loaded)
-    assert computed_types(loaded) == {ir.DataType.FLOAT}
+def test_which_nodes_are_lrn():
+    x = ir.Value(name="x")
+    found = {
+        (op_type, domain): is_lrn(ir.node(op_type, [x], domain=domain))
+        for op_type in ("LRN", "IntraChannelLRN", "BatchNormalization")
+        for domain in ("", "ai.onnx", "normdeploy", "own")
+    }
+    assert {key for key, yes in found.items() if yes} == {
+        ("LRN", ""),
+        ("LRN", "ai.onnx"),
+        ("IntraChannelLRN", "normdeploy"),
+    }
 
 
-def test_types_inside_a_half_precision_model_with_wide_ends():
-    proto = conv_lrn(dtype=np.float16)
-    proto.graph.node.append(helper.make_node("Cast", ["y"], ["z"], to=TensorProto.FLOAT))
-    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 8, 6, 6]))
-    loaded = load(proto)
-    infer(loaded)
-    assert computed_types(loaded) == {ir.DataType.FLOAT, ir.DataType.FLOAT16}
+def test_the_definition_of_an_lrn_node():
+    x = ir.Value(name="x")
+    assert lrn_of(ir.node("LRN", [x], {"size": 3, "bias": 2.0})) == LRN(3, 1e-4, 0.75, 2.0, "across", "onnx")
+    within = LRN(4, 0.5, 0.75, 1.0, "within", "torch")
+    assert lrn_of(intra_channel_lrn(x, within, 2)) == within
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        ir.node("LRN", [], {"size": 3}, domain="own"),
+        ir.node("Relu", []),
+        ir.node("LRN", []),
+        ir.node("LRN", [], {"size": 0}),
+        ir.node("LRN", [], {"size": ir.RefAttr("size", "width", ir.AttributeType.INT)}),
+    ],
+    ids=["another domain", "another operator", "no size", "size 0", "the caller's size"],
+)
+def test_a_node_without_a_definition(node):
+    assert lrn_of(node) is None

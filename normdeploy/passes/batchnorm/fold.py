@@ -181,4 +181,4 @@ class _Folder:
 
 
 def _is_batchnorm(node: ir.Node) -> bool:
-    return node.op_type == "BatchNormalization" and node.domain in ("", "ai.onnx")
+    return node.op_type == "BatchNormalization" and not node.domain

@@ -74,7 +74,7 @@ def _origin(value: ir.Value) -> str:
 
 
 def _require_plain(node: ir.Node) -> None:
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain:
         raise Refused(f"{node.domain}.{node.op_type} '{node.name}' is not a standard operator")
     for attribute in node.attributes.values():
         if attribute.is_ref():

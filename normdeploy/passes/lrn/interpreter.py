@@ -130,7 +130,7 @@ class Interpreter:
         return float(first) if np.all(array == first) else None
 
     def _rule(self, node: ir.Node) -> Rule | None:
-        return self._rules.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        return self._rules.get(node.op_type) if not node.domain else None
 
     def _compute(self, node: ir.Node, value: ir.Value) -> Meaning | None:
         rule = self._rule(node)
