@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,28 @@ def test_without_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(builder, "__file__", str(tmp_path / "a" / "b" / "builder.py"))
     with pytest.raises(PluginUnavailable, match=r"source is missing \(.*/plugins\): install normdeploy from"):
         plugin.build()
+
+
+def test_a_build_folder_of_another_source_is_begun_anew(tmp_path: Path) -> None:
+    cmake, ninja = toolchain._find_program("cmake"), toolchain._find_program("ninja")
+    assert cmake is not None
+    assert ninja is not None
+    tools = toolchain.Toolchain(Path("nvcc"), cmake, ("-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"))
+    work = tmp_path / "work"
+
+    def configure(source: Path) -> tuple[str, ...]:
+        source.mkdir(exist_ok=True)
+        text = "cmake_minimum_required(VERSION 3.24)\nproject(nothing LANGUAGES NONE)\n"
+        (source / "CMakeLists.txt").write_text(text)
+        options = builder._fresh(work, source, tools)
+        subprocess.run([cmake, *options, "-S", source, "-B", work, *tools.generator], check=True)
+        return options
+
+    assert configure(tmp_path / "one") == ()
+    assert configure(tmp_path / "one") == ()
+    assert configure(tmp_path / "two") == ("--fresh",)
+    other = dataclasses.replace(tools, generator=("-G", "Unix Makefiles"))
+    assert builder._fresh(work, tmp_path / "two", other) == ("--fresh",)
 
 
 def test_a_build_that_fails_says_why_and_leaves_no_library(library: Path, tmp_path: Path) -> None:
