@@ -1,0 +1,217 @@
+"""The published JSON schemas against what the library gives: every outcome fits, nothing else does."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+import normdeploy as nd
+from normdeploy.backends import catalog
+from tests.builders import conv_lrn, unary
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "models" / "digits"
+SCHEMAS = {
+    path.name.removesuffix(".schema.json"): json.loads(path.read_text())
+    for path in sorted((ROOT / "docs" / "schemas").glob("*.json"))
+}
+MAPPINGS = {
+    "build": {"datatypes", "function", "layer_types", "versions"},
+    "check": {"versions"},
+    "inspect": {"not_native", "parameters"},
+    "optimize": set[str](),
+    "profile": {"inputs", "thread_variables", "versions"},
+}
+"""Objects whose keys are names from the model or the machine."""
+
+Json = Any
+
+
+def assert_fits(name: str, document: Json) -> Json:
+    """The document as it comes back from a file, after it has been held against the schema."""
+    document = json.loads(json.dumps(document, allow_nan=False))
+    errors = [
+        f"{error.json_path}: {error.message}"
+        for error in Draft202012Validator(SCHEMAS[name]).iter_errors(document)
+    ]
+    assert not errors, errors
+    return document
+
+
+def fits(name: str, document: Json) -> bool:
+    return Draft202012Validator(SCHEMAS[name]).is_valid(document)
+
+
+def objects(document: Json, key: str = "") -> Iterator[tuple[str, dict[str, Json]]]:
+    """Every object in a document, with the key that it stands under."""
+    if isinstance(document, dict):
+        yield key, document
+        for inner, value in document.items():
+            yield from objects(value, inner)
+    elif isinstance(document, list):
+        for value in document:
+            yield from objects(value, key)
+
+
+def assert_is_strict(name: str, document: Json, optional: frozenset[str] = frozenset()) -> None:
+    """No key may be added to any object of the document, and none taken away."""
+    planted = copy.deepcopy(document)
+    for key, inner in objects(planted):
+        if key in MAPPINGS[name]:
+            continue
+        inner["planted"] = 1
+        assert not fits(name, planted), f"a key more in '{key}' is not noticed"
+        del inner["planted"]
+        for missing in set(inner) - optional:
+            value = inner.pop(missing)
+            assert not fits(name, planted), f"'{missing}' is missing in '{key}', and that is not noticed"
+            inner[missing] = value
+    assert fits(name, planted)
+
+
+@pytest.fixture
+def misbehaving(monkeypatch):
+    """Backends that abort, and that hang."""
+    for name in ("aborts", "hangs"):
+        factory = f"tests.validation.misbehaving_for_check:{name}"
+        monkeypatch.setitem(catalog.BACKENDS, name, catalog.Backend(name, factory))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_are_schemas(name):
+    Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["$id"] == f"urn:normdeploy:schema:{name}:1"
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_object_lists_all_of_its_keys(name):
+    for _, schema in objects(SCHEMAS[name]):
+        if schema.get("type") == "object":
+            assert ("properties" in schema) == (schema["additionalProperties"] is False)
+
+
+def test_what_several_schemas_define_is_the_same_in_each():
+    seen: dict[str, Json] = {}
+    for schema in SCHEMAS.values():
+        for name in ("half_precision", "sha256"):
+            definition = schema.get("$defs", {}).get(name)
+            assert definition is None or seen.setdefault(name, definition) == definition
+
+
+def test_check_with_labels():
+    report = nd.check(
+        DIGITS / "digits.onnx",
+        reference=DIGITS / "original.onnx",
+        backends=["onnxruntime"],
+        data=DIGITS / "heldout.npz",
+        samples=16,
+    )
+    document = assert_fits("check", report.to_json())
+    assert document["verdict"] == "pass"
+    assert document["half_precision"]
+    assert_is_strict("check", document)
+
+
+def test_check_that_finds_a_wrong_node():
+    report = nd.check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["onnxruntime"], localize=True)
+    document = assert_fits("check", report.to_json())
+    assert document["verdict"] == "mismatch"
+    assert document["backends"][0]["first_divergence"]["node"] == "lrn"
+    assert_is_strict("check", document)
+
+
+def test_check_of_backends_that_fail(misbehaving):
+    report = nd.check(conv_lrn(), backends=["aborts", "hangs", "tensorrt"], timeout=3)
+    document = assert_fits("check", report.to_json())
+    statuses = [backend["status"] for backend in document["backends"]]
+    assert statuses[:2] == ["crashed", "timeout"]
+    assert all(backend["outputs"] == [] for backend in document["backends"][:2])
+    assert_is_strict("check", document)
+
+
+def test_check_of_a_backend_that_is_not_here(monkeypatch):
+    absent = catalog.Backend("absent", "absent:open", ("absent_module",), "absent", "cpu")
+    monkeypatch.setitem(catalog.BACKENDS, "absent", absent)
+    document = assert_fits("check", nd.check(conv_lrn(), backends=["absent"]).to_json())
+    assert document["backends"][0]["status"] == "unavailable"
+
+
+def test_check_with_an_infinite_ratio():
+    """An error where nothing is allowed; and rounding that was not measured."""
+    report = nd.check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["onnxruntime"], rtol=0, atol=0)
+    (output,) = assert_fits("check", report.to_json())["backends"][0]["outputs"]
+    assert output["noise_ratio"] is None
+    assert output["expected_rounding"] is None
+    assert output["wrong"] > 0
+
+
+def test_check_with_nan_and_infinities():
+    x = np.array([[1, -1, 0, np.inf]], np.float32)
+    report = nd.check(unary("Log", ["N", 4]), backends=["onnxruntime"], data={"x": x})
+    (output,) = assert_fits("check", report.to_json())["backends"][0]["outputs"]
+    assert (output["nan"], output["inf"]) == (1, 2)
+
+
+def test_check_of_integers():
+    report = nd.check(unary("Identity", ["N", 4], element=7), backends=["onnxruntime"])
+    (output,) = assert_fits("check", report.to_json())["backends"][0]["outputs"]
+    assert output["dtype"] == "int64"
+    assert output["noise_share"] is None
+
+
+@pytest.mark.parametrize("target", ["portable", "ort-cpu", "tensorrt"])
+def test_optimize(target):
+    result = nd.optimize(DIGITS / "original.onnx", target=target)
+    document = assert_fits("optimize", result.report.to_json())
+    assert document["batchnorm"]
+    assert document["lrn"]
+    assert_is_strict("optimize", document)
+
+
+def test_inspect():
+    document = assert_fits("inspect", nd.inspect(DIGITS / "original.onnx").to_json())
+    assert {layer["op_type"] for layer in document["normalizations"]} >= {"LRN", "BatchNormalization"}
+    assert document["half_precision"]
+    assert_is_strict("inspect", document, optional=frozenset({"native"}))
+
+
+def test_profile_against_another_model(misbehaving):
+    pytest.importorskip("arch", reason="the extra profile")
+    report = nd.profile(
+        DIGITS / "digits.onnx",
+        against=DIGITS / "original.onnx",
+        backends=["onnxruntime"],
+        duration=0.2,
+        layers=True,
+    )
+    document = assert_fits("profile", report.to_json())
+    assert [backend["status"] for backend in document["backends"]] == ["measured", "measured"]
+    assert document["backends"][0]["layers"]
+    assert document["changes"]
+    assert_is_strict("profile", document)
+
+
+def test_profile_of_a_backend_that_fails(misbehaving):
+    pytest.importorskip("arch", reason="the extra profile")
+    document = assert_fits("profile", nd.profile(conv_lrn(), backends=["aborts"], duration=0.1).to_json())
+    assert document["backends"][0]["status"] == "crashed"
+    assert document["backends"][0]["latency_ms"] is None
+
+
+def test_build(tmp_path):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX builds engines without a GPU")
+    record = nd.build(
+        DIGITS / "digits.onnx",
+        tmp_path / "digits.engine",
+        backend="tensorrt-rtx",
+        shapes={"image": (4, 1, 8, 8)},
+        timing_cache=tmp_path / "cache",
+    )
+    written = assert_fits("build", json.loads((tmp_path / "digits.engine.json").read_text()))
+    assert written == assert_fits("build", record.to_json())
+    assert_is_strict("build", written, optional=frozenset())
