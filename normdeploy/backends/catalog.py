@@ -11,7 +11,7 @@ from typing import Any
 from normdeploy.backends.hardware import gpus
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.worker_session import WorkerSession
-from normdeploy.errors import BackendUnavailable, MissingDependencyError, UsageError
+from normdeploy.errors import BackendUnavailable, MissingDependencyError, UsageError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -122,4 +122,4 @@ def find(name: str) -> Backend:
     try:
         return BACKENDS[name]
     except KeyError:
-        raise UsageError(f"there is no backend '{name}': choose from {', '.join(BACKENDS)}") from None
+        raise UsageError(unknown_name("backend", name, BACKENDS)) from None

@@ -1,4 +1,9 @@
-"""What a backend is, and how one fails."""
+"""What a worker process can open for a model, as protocols.
+
+Every backend opens a `Session`, which runs the model. What else it can do it says by its methods:
+`PhasedSession` times copying and computing apart, `DeviceSession` watches a GPU's memory, `LayeredSession`
+times each layer. `normdeploy build` opens an `EngineBuilder` instead, which runs nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from normdeploy.dtypes import Array
 
 
 class Session(Protocol):
-    """A runtime that has loaded one model. It lives in the worker process."""
+    """One model, loaded by a runtime and ready to run."""
 
     versions: Mapping[str, str]
     """The runtime's name and version, and those of the libraries that decide its results."""
@@ -24,7 +29,7 @@ class Session(Protocol):
 
 @runtime_checkable
 class PhasedSession(Session, Protocol):
-    """A session on a device that can tell copying from computing, by the device's own events."""
+    """A session on a GPU that times copying and computing apart, by the GPU's own events."""
 
     @property
     def cuda_graph(self) -> bool:
@@ -33,7 +38,7 @@ class PhasedSession(Session, Protocol):
 
     @property
     def cuda_graph_refusal(self) -> str:
-        """Why it could not be captured; empty where it was, or was not tried yet."""
+        """Why the computation could not be captured; empty if it was, or if nobody has tried yet."""
         ...
 
     def run_phases(self, inputs: Mapping[str, Array]) -> tuple[float, float, float]:
@@ -46,18 +51,18 @@ class DeviceSession(Session, Protocol):
     """A session that may use a GPU."""
 
     device: Device | None
-    """Where it does, what watches the GPU's memory."""
+    """The GPU that it uses, which tells how much of its memory is taken; None on the CPU."""
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """One step of a runtime's own plan.
+    """How long one layer takes, as the runtime divides the model: fused nodes are one layer.
 
     Args:
-        name: the runtime's name for it.
-        op_type: what it executes.
-        inputs, outputs: names of its tensors as far as the runtime tells, in its own graph.
-        ms: mean time of one run in milliseconds.
+        name: the runtime's name of the layer.
+        op_type: the operator that it computes; empty where the runtime does not tell.
+        inputs, outputs: names of its tensors in the runtime's own graph; empty where it does not tell.
+        ms: milliseconds of one run, as a mean.
     """
 
     name: str
@@ -67,7 +72,7 @@ class LayerTime:
     ms: float
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields."""
+        """The fields as a dictionary for `json.dumps`."""
         return asdict(self)
 
 
@@ -76,17 +81,29 @@ class LayeredSession(Session, Protocol):
     """A session whose runtime has a profiler of its own."""
 
     def layer_times(self, inputs: Sequence[Mapping[str, Array]]) -> Sequence[LayerTime]:
-        """Run once on each set of inputs, under the profiler, and give each step in order of execution."""
+        """Run once on each set of inputs, under the profiler, and give the layers in order of execution."""
         ...
 
 
-class SessionFactory(Protocol):
-    """Loads a model; named `module:function` in the catalog and imported in the worker process.
+@runtime_checkable
+class EngineBuilder(Protocol):
+    """One model, parsed by a library that builds engines."""
 
-    What a backend takes besides the model it takes as keyword arguments.
+    versions: Mapping[str, str]
+    """The library's name and version, and those of the GPU and its driver where building takes them."""
+
+    def build(self) -> dict[str, Any]:
+        """Build the engine, write its file, and describe it in types that JSON has."""
+        ...
+
+
+class Factory(Protocol):
+    """Loads a model in a worker process, which imports it by its name, `module:function`.
+
+    Options are keyword arguments of types that JSON has.
 
     Raises:
         BackendUnavailable, MissingDependencyError: the runtime cannot work on this machine.
     """
 
-    def __call__(self, model: Path, **options: Any) -> Session: ...
+    def __call__(self, model: Path, **options: Any) -> Session | EngineBuilder: ...

@@ -1,24 +1,31 @@
 """The process that a backend runs in: `python -m normdeploy.backends.worker`.
 
-Requests come on standard input, replies leave on what was standard output (see `wire`). Whatever native
-code prints to either stream ends on standard error. The first request opens a session::
+Requests come on standard input, replies leave on what was standard output; `protocol` says how each looks.
+Whatever native code prints to either stream ends on standard error. The first message names a factory, which
+opens a `Session` or an `EngineBuilder` for one model::
 
     {"factory": "module:function", "model": path, "memory_limit": bytes | null, "options": {...}}
-        ->  {"versions": {...}, "build_ns": nanoseconds}    the runtime's import does not count
+        ->  {"versions": {...}, "build_ns": nanoseconds}    without the time of importing the runtime
 
-Each later one without a header carries inputs, and its reply the outputs. The others time the session::
+An `EngineBuilder` serves one request::
 
+    {"request": "build"}  ->  {"description": {...}}    of the engine, whose file has been written
+
+A `Session` serves the others. `run` takes the model's inputs and gives its outputs, as arrays; the rest
+time it, see `measurement`::
+
+    {"request": "run"} + inputs  ->  {} + outputs
     {"request": "hold"} + inputs, stacked along a first axis  ->  {"first_ns": nanoseconds of the first run}
-    {"request": "measure", "seconds": s, "untimed": runs}     ->  {"peak_memory_bytes": N | null,
-        "peak_device_memory_bytes": N | null, "cuda_graph": bool | null,
-        "cuda_graph_refusal": reason}    null without a device that tells
-        + began_ns, latency_ns: int64 per run; phases_ms: (runs, 3), see `PhasedSession`
-    {"request": "layers", "runs": N}                          ->  {"layers": [`LayerTime`] | null,
-        "copy_bandwidth": bytes per second, read and written together | null}    see `Device`
+    {"request": "measure", "seconds": s, "untimed": runs}
+        ->  {"peak_memory_bytes": N | null, "peak_device_memory_bytes": N | null,    null where nothing tells
+             "cuda_graph": bool | null, "cuda_graph_refusal": reason}
+            + began_ns, latency_ns: int64 per run; phases_ms: (runs, 3), see `PhasedSession`
+    {"request": "layers", "runs": N}
+        ->  {"layers": [`LayerTime`] | null,
+             "copy_bandwidth": bytes per second, read and written together | null}    see `Device`
 
-A failure is answered as
-{"error": message, "status": "crashed" | "unavailable"}, after which the process ends. The end of the
-requests, or of the parent process, ends it too.
+A failure is answered as {"error": message, "status": "crashed" | "unavailable"}, after which the process
+ends. The end of the requests, or of the parent process, ends it too.
 """
 
 from __future__ import annotations
@@ -30,16 +37,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from normdeploy.backends.measurement import Measurement
 from normdeploy.backends.protocol import decode, encode
-from normdeploy.backends.session import Session, SessionFactory
+from normdeploy.backends.session import EngineBuilder, Factory, Session
 from normdeploy.dtypes import Array
-from normdeploy.errors import BackendUnavailable, MissingDependencyError, NormdeployError
+from normdeploy.errors import BackendUnavailable, MissingDependencyError, NormdeployError, UsageError
 from normdeploy.resources import limit_memory, no_core_dumps
+
+Message = tuple[Mapping[str, Any], Mapping[str, Array]]
+"""A header and arrays."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -56,15 +66,14 @@ def main() -> None:
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     try:
         header, _ = _receive(requests)
-        session, build_ns = _open(header)
-        measurement = Measurement(session)
-        _send(replies, {"versions": dict(session.versions), "build_ns": build_ns}, {})
+        opened, build_ns = _open(header)
+        served = _served(opened)
+        _send(replies, {"versions": dict(opened.versions), "build_ns": build_ns}, {})
         while True:
-            header, inputs = _receive(requests)
-            if "request" in header:
-                _send(replies, *measurement.answer(header, inputs))
-            else:
-                _send(replies, {}, session.run(inputs))
+            header, arrays = _receive(requests)
+            if header["request"] not in served:
+                raise UsageError(f"there is no request '{header['request']}': ask for {', '.join(served)}")
+            _send(replies, *served[header["request"]](header, arrays))
     except (EOFError, BrokenPipeError):
         raise
     except (BackendUnavailable, MissingDependencyError) as error:
@@ -78,13 +87,27 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         _send(replies, {"status": "crashed", "error": f"{type(error).__name__}: {message}"}, {})
 
 
-def _open(header: Mapping[str, Any]) -> tuple[Session, int]:
+def _open(header: Mapping[str, Any]) -> tuple[Session | EngineBuilder, int]:
+    """What the factory opens, and the nanoseconds that it took."""
     limit_memory(header["memory_limit"])
     module, function = header["factory"].split(":")
-    factory: SessionFactory = getattr(importlib.import_module(module), function)
+    factory: Factory = getattr(importlib.import_module(module), function)
     began = time.perf_counter_ns()
-    session = factory(Path(header["model"]), **header["options"])
-    return session, time.perf_counter_ns() - began
+    opened = factory(Path(header["model"]), **header["options"])
+    return opened, time.perf_counter_ns() - began
+
+
+def _served(opened: Session | EngineBuilder) -> Mapping[str, Callable[..., Message]]:
+    """The requests that it serves, by name; each takes the request's header and arrays."""
+    if isinstance(opened, EngineBuilder):
+        return {"build": lambda header, arrays: ({"description": opened.build()}, {})}
+    measurement = Measurement(opened)
+    return {
+        "run": lambda header, arrays: ({}, opened.run(arrays)),
+        "hold": lambda header, arrays: (measurement.hold(arrays), {}),
+        "measure": lambda header, arrays: measurement.measure(header["seconds"], header["untimed"]),
+        "layers": lambda header, arrays: (measurement.layers(header["runs"]), {}),
+    }
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:

@@ -111,7 +111,7 @@ class WorkerSession:
         Raises:
             BackendFailure: there are none; the process has ended then.
         """
-        _, outputs = self.ask({}, inputs, "running the model")
+        _, outputs = self.ask({"request": "run"}, inputs, "running the model")
         return outputs
 
     def ask(

@@ -138,9 +138,8 @@ def _compile(
     try:
         with WorkerSession(_COMPILER, path, timeout, options) as compiler:
             compiler.ready()
-            _, answer = compiler.ask({}, {}, "building the engine")
-            (text,) = answer.values()
-            return compiler.versions, json.loads(text.item())
+            answer, _ = compiler.ask({"request": "build"}, {}, "building the engine")
+            return compiler.versions, answer["description"]
     except BackendFailure as failure:
         last_words = f" ({failure.log[-1]})" if failure.log and "its process" in failure.reason else ""
         raise type(failure)(f"{name}: {failure.reason}{last_words}", failure.log) from failure

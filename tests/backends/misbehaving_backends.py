@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from normdeploy.errors import BackendUnavailable
+from normdeploy.errors import BackendUnavailable, MissingDependencyError, ModelError
 
 
 class Echo:
@@ -103,6 +103,30 @@ def raises(model):
 
 def is_unavailable(model):
     raise BackendUnavailable("no GPU was found: install one")
+
+
+def is_not_installed(model):
+    raise MissingDependencyError("some-runtime", "some")
+
+
+def refuses_the_model(model):
+    raise ModelError("the parser refuses node 'lrn'")
+
+
+def has_no_memory(model):
+    raise MemoryError("for the weights")
+
+
+def builds(model):
+    """Builds engines, and runs nothing."""
+
+    class Builder:
+        versions = {"builder": "2.0"}  # noqa: RUF012
+
+        def build(self):
+            return {"layers": ["lrn"], "plugins": []}
+
+    return Builder()
 
 
 def answers_garbage(model):

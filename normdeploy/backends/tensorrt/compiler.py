@@ -1,23 +1,17 @@
-"""The worker's side of `normdeploy build`: parses a model, and builds its engine into a file when run."""
+"""Building the engine of one model, in the worker process of `normdeploy build`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.tensorrt.engine import ShapeRange, build_engine
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.backends.tensorrt.model import ParsedModel
-from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable
-
-DESCRIPTION = "description"
-"""The one output of a compiler: JSON text."""
 
 
 def open_compiler(
@@ -32,11 +26,15 @@ def open_compiler(
 
     Args:
         model: the ONNX file.
-        library: name of the one to build with.
+        library: name of the library to build with, as in `LIBRARIES`.
         engine: the file to write.
-        shapes: of each input whose shape the model leaves open.
-        plugins: libraries whose operators replace the model's functions.
-        timing_cache: a file to read, if it is there, and one to write; or nothing.
+        shapes: the smallest, best and largest shape of each input whose shape the model leaves open.
+        plugins: plugin libraries, whose operators replace the model's functions of the same names.
+        timing_cache: a file to read, if it is there, and one to write; empty to keep no timing cache.
+
+    Raises:
+        MissingDependencyError, BackendUnavailable: the library cannot build on this machine.
+        ModelError: its parser refuses the model.
     """
     return Compiler(
         model,
@@ -49,7 +47,7 @@ def open_compiler(
 
 
 class Compiler:
-    """A `Session` that takes no inputs and describes the engine that it built."""
+    """An `EngineBuilder`; takes the arguments of `open_compiler`."""
 
     def __init__(
         self,
@@ -72,8 +70,20 @@ class Compiler:
         self._model = ParsedModel(self._library, trt, model, plugins)
         self._engine, self._shapes, self._timing_cache = engine, shapes, timing_cache
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Build the engine, write its file, and describe it."""
+    def build(self) -> dict[str, Any]:
+        """Build the engine, write its file and the timing cache's, and describe the engine.
+
+        Returns:
+            inputs, outputs: name, dtype and shape of each tensor, with its range where the shape is open.
+            plugins: the operators that plugins compute.
+            network: the layers as parsed, see `ParsedModel.layers`.
+            engine: the engine's layers, see `Messages.engine_layers`.
+
+        Raises:
+            ModelError: an input does not take its shapes.
+            BackendUnavailable: the timing cache comes from elsewhere.
+            BackendCrashed: the library gives no engine.
+        """
         cache = None
         if self._timing_cache:
             earlier, _ = self._timing_cache
@@ -83,20 +93,18 @@ class Compiler:
         if self._timing_cache and built.timing_cache is not None:
             _, later = self._timing_cache
             later.write_bytes(built.timing_cache)
-        return {DESCRIPTION: np.array(json.dumps(self._description()), dtype=object)}
-
-    def _description(self) -> dict[str, Any]:
         model = self._model
         return {
             "inputs": [_described(tensor, self._shapes) for tensor in model.inputs.values()],
             "outputs": [_described(tensor, {}) for tensor in model.outputs.values()],
-            "plugins": [vars(operator) for operator in model.plugins],
+            "plugins": [asdict(operator) for operator in model.plugins],
             "network": model.layers,
-            "engine": model.messages.plan,
+            "engine": model.messages.engine_layers,
         }
 
 
 def _described(tensor: Any, shapes: Mapping[str, ShapeRange]) -> dict[str, Any]:
+    """Name, dtype and shape of a TensorRT tensor; null is an open size, whose range is min to max."""
     shape = [size if size >= 0 else None for size in tensor.shape]
     described = {"name": tensor.name, "dtype": tensor.dtype.name, "shape": shape}
     if None in shape and tensor.name in shapes:

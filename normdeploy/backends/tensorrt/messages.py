@@ -1,4 +1,4 @@
-"""What TensorRT says while it works."""
+"""TensorRT's log: errors, warnings, and the builder's list of the layers of an engine."""
 
 from __future__ import annotations
 
@@ -6,43 +6,48 @@ import re
 import sys
 from typing import Any
 
-_PLAN = "Layers:\n"
-_PLAN_LINE = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<type>[^,]*), (?P<rest>.*)$")
+_LAYERS = "Layers:\n"
+_LAYER = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<type>[^,]*), (?P<rest>.*)$")
 _DATATYPE = re.compile(r"Datatype: (\w+)")
 
 
 class Messages:
-    """A logger for TensorRT: errors are kept, errors and warnings go to standard error.
+    """Listens to TensorRT: keeps its errors, and passes errors and warnings on to standard error.
+
+    Args:
+        trt: TensorRT's module.
 
     Attributes:
-        logger: what TensorRT's constructors take.
+        logger: the logger that TensorRT's constructors take.
         errors: the errors so far.
-        plan: the layers of the last engine built, as the builder lists them: name, type and element types
-            of its tensors. Empty where a version does not list them.
+        engine_layers: the layers of the last engine that was built, as the builder lists them: name, type and
+            element types of the tensors. Empty with a version that does not list them.
     """
 
     def __init__(self, trt: Any) -> None:
         self.errors: list[str] = []
-        self.plan: list[dict[str, Any]] = []
+        self.engine_layers: list[dict[str, Any]] = []
         self.logger = _logger(trt, self)
 
     @property
     def reason(self) -> str:
-        """Why the last call gave nothing back: the first error."""
+        """Why the last call failed: the first error since `errors` was cleared."""
         return self.errors[0] if self.errors else "no reason is given"
 
-    def take(self, message: str, error: bool, warning: bool) -> None:
-        """Hear one message."""
+    def receive(self, message: str, *, error: bool = False, warning: bool = False) -> None:
+        """Take one message of the log."""
         if error:
             self.errors.append(message)
         if error or warning:
             print(message, file=sys.stderr, flush=True)
-        elif message.startswith(_PLAN):
-            self.plan = [layer for line in message.splitlines() if (layer := _layer(line)) is not None]
+        elif message.startswith(_LAYERS):
+            layers = map(_layer, message.splitlines())
+            self.engine_layers = [layer for layer in layers if layer is not None]
 
 
 def _layer(line: str) -> dict[str, Any] | None:
-    match = _PLAN_LINE.match(line)
+    """Name, type and element types of the layer that a line of the builder's list describes, if it does."""
+    match = _LAYER.match(line)
     if match is None:
         return None
     types = sorted(set(_DATATYPE.findall(match["rest"])))
@@ -50,6 +55,7 @@ def _layer(line: str) -> dict[str, Any] | None:
 
 
 def _logger(trt: Any, messages: Messages) -> Any:
+    """An `ILogger`, which has to be a subclass of the module's own class."""
     severity = trt.ILogger.Severity
 
     class Logger(trt.ILogger):  # type: ignore[misc]
@@ -58,6 +64,6 @@ def _logger(trt: Any, messages: Messages) -> Any:
 
         def log(self, level: Any, message: str) -> None:
             error = level in (severity.INTERNAL_ERROR, severity.ERROR)
-            messages.take(message, error, level == severity.WARNING)
+            messages.receive(message, error=error, warning=level == severity.WARNING)
 
     return Logger()
