@@ -100,6 +100,8 @@ class Editor:
         """Take a node with one output out; the tensor that it read takes its result's place and name."""
         result = node.outputs[0]
         name = result.name
+        if source.type is None:
+            source.type = result.type
         if source.shape is None:
             source.shape = result.shape
         self.skip(node, source)

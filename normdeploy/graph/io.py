@@ -209,9 +209,12 @@ def _nbytes(tensor: onnx.TensorProto) -> int:
 
 
 def _check_functions(proto: onnx.ModelProto, name: str) -> None:
-    """Refuse functions that call themselves: nothing could ever run them."""
+    """Refuse functions that call themselves: nothing could ever run them.
+
+    onnx.checker does so from 1.23 on.
+    """
     calls = {
-        (function.domain, function.name): {(node.domain, node.op_type) for node in _nodes(function.node)}
+        (function.domain, function.name): {(node.domain, node.op_type) for node in proto_nodes(function.node)}
         for function in proto.functions
     }
     done: set[tuple[str, str]] = set()
@@ -229,12 +232,13 @@ def _check_functions(proto: onnx.ModelProto, name: str) -> None:
         visit(key, ())
 
 
-def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+def proto_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes and those in their subgraphs, of a graph or a function as protobuf holds it."""
     for node in nodes:
         yield node
         for attribute in node.attribute:
             for graph in (attribute.g, *attribute.graphs):
-                yield from _nodes(graph.node)
+                yield from proto_nodes(graph.node)
 
 
 def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
