@@ -20,7 +20,7 @@ is wrong, shows the value and says what to do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import ClassVar, Literal
 
@@ -141,3 +141,20 @@ def exit_code(error: BaseException) -> ExitCode:
     """The exit code of a command that ends with this exception."""
     found = (EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
     return next(found, ExitCode.INTERNAL)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that is none of the known ones: the nearest, or all of them.
+
+    Args:
+        kind: what it should name, such as "backend".
+        name: what was given.
+        known: every name there is.
+    """
+    from difflib import get_close_matches  # only where something is wrong already
+
+    listed = list(known)
+    close = get_close_matches(name, listed, n=2, cutoff=0.6)
+    if close:
+        return f"there is no {kind} '{name}': did you mean {' or '.join(map(repr, close))}?"
+    return f"there is no {kind} '{name}': choose from {', '.join(listed)}"

@@ -6,13 +6,14 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
 
-from normdeploy import __version__
-from normdeploy.cli.exit_codes import BAD_INPUT, INTERRUPTED
-from normdeploy.errors import NormdeployError
+from normdeploy._version import __version__
+from normdeploy.cli.group import Group
+from normdeploy.errors import ExitCode, exit_code
 
 VERBS = {
     "build": "Build a TensorRT engine, with a record of what went into it.",
@@ -26,8 +27,13 @@ VERBS = {
 }
 """Verb -> its line in the help. Each is the command `command` of the module of its name, imported on use."""
 
+TRACEBACK = "NORMDEPLOY_TRACEBACK"
+"""With this variable at 1, an internal error shows where it happened."""
 
-class _Verbs(click.Group):
+_BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+class _Verbs(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
@@ -53,26 +59,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.ClickException as error:
+        return code if isinstance(code, int) else ExitCode.PASSED
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return BAD_INPUT
+        return ExitCode.BAD_INPUT
+    except click.ClickException as error:
+        _say(_usage_message(error))
+        return ExitCode.BAD_INPUT
     except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone: nothing is left to say, not even when Python closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except NormdeployError as error:
-        return _fail(str(error))
-    except RecursionError:
-        return _fail("the model is nested too deeply")
-    except MemoryError as error:
-        return _fail(f"out of memory{f' ({error})' if str(error) else ''}: use a smaller model or shape")
-    except Exception as error:  # a defect of ours; the user still gets one line
-        return _fail(f"internal error, please report it: {type(error).__name__}: {error}")
+        return _BROKEN_PIPE
+    except Exception as error:
+        code = exit_code(error)
+        if code == ExitCode.INTERNAL and os.environ.get(TRACEBACK) == "1":
+            traceback.print_exc()
+        _say(_message(error, code))
+        return code
 
 
-def _fail(message: str) -> int:
+def _message(error: Exception, code: ExitCode) -> str:
+    if code == ExitCode.INTERNAL:
+        return f"internal error, please report it: {type(error).__name__}: {error}"
+    if isinstance(error, RecursionError):
+        return "the model is nested too deeply"
+    if isinstance(error, MemoryError):
+        return f"out of memory{f' ({error})' if str(error) else ''}: use a smaller model or shape"
+    return str(error)
+
+
+def _usage_message(error: click.ClickException) -> str:
+    """What click refuses, in the form of our own errors."""
+    message = error.format_message()
+    message = message[:1].lower() + message[1:]
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return message
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} See {error.ctx.command_path} --help"
+
+
+def _say(message: str) -> None:
     click.echo(f"error: {' '.join(message.split())}", err=True)
-    return BAD_INPUT

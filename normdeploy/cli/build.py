@@ -8,12 +8,10 @@ import click
 from rich.console import Console
 
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
-from normdeploy.cli.exit_codes import BACKEND_FAILED
 from normdeploy.cli.output import STDOUT, write_json
 from normdeploy.cli.parameters import by_name, named_shape
 from normdeploy.engine import DEFAULT_TIMEOUT, EngineRecord, build
 from normdeploy.engine.shapes import Range
-from normdeploy.errors import BackendFailure
 
 _SIZES = re.compile(r"[0-9]+([xX][0-9]+)*")
 
@@ -67,9 +65,7 @@ def _named_range(text: str) -> tuple[str, Range]:
 @click.option(
     "--json", "json_path", metavar="FILE", help="Write the record there too; - for standard output."
 )
-@click.pass_context
 def command(
-    ctx: click.Context,
     model: str,
     output: str,
     backend: str | None,
@@ -87,20 +83,16 @@ def command(
     Exit code: 0 built; 2 bad usage or bad input; 3 the backend refused the model, crashed, timed out or is
     not available.
     """
-    try:
-        with Console(stderr=True).status("building the engine"):
-            record = build(
-                model,
-                output,
-                backend=backend,
-                shapes=by_name(shapes),
-                plugins=plugins,
-                timing_cache=timing_cache,
-                timeout=timeout,
-            )
-    except BackendFailure as failure:
-        click.echo(f"error: {' '.join(failure.reason.split())}", err=True)
-        ctx.exit(BACKEND_FAILED)
+    with Console(stderr=True).status("building the engine"):
+        record = build(
+            model,
+            output,
+            backend=backend,
+            shapes=by_name(shapes),
+            plugins=plugins,
+            timing_cache=timing_cache,
+            timeout=timeout,
+        )
     if json_path is not None:
         write_json(json_path, record.to_json())
     if json_path != STDOUT:

@@ -10,15 +10,15 @@ from rich.table import Table
 
 from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
-from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, WRONG_NUMBERS
 from normdeploy.cli.output import STDOUT, console, progress_bar, show_warnings, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
+from normdeploy.errors import ExitCode
 from normdeploy.files import write_text
 from normdeploy.pages.charts import require_charts
 from normdeploy.resources import limit_memory
 from normdeploy.validation import BackendReport, CheckReport, OutputReport, check, page
 
-_EXIT_CODES = {"pass": PASSED, "mismatch": WRONG_NUMBERS, "error": BACKEND_FAILED}
+_EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": ExitCode.UNAVAILABLE}
 _COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "red", "unavailable": "yellow"}
 
 

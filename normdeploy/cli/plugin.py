@@ -8,12 +8,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from normdeploy.cli.group import Group
 from normdeploy.cli.output import console
 from normdeploy.plugin import PluginInfo, build, info, path
 from normdeploy.plugin.builder import Headers
 
 
-@click.group(name="plugin")
+@click.group(name="plugin", cls=Group)
 def command() -> None:
     """The TensorRT plugin library: build it, say where it is and what it holds."""
 

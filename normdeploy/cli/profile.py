@@ -11,10 +11,9 @@ from rich.table import Table
 
 from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
-from normdeploy.cli.exit_codes import BACKEND_FAILED, PASSED, REGRESSED
 from normdeploy.cli.output import STDOUT, console, progress_bar, write_json
 from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
-from normdeploy.errors import UsageError
+from normdeploy.errors import ExitCode, UsageError
 from normdeploy.files import write_text
 from normdeploy.profiling import BackendProfile, Profile, profile
 from normdeploy.profiling.comparison import LatencyComparison
@@ -141,10 +140,10 @@ def command(
     ctx.exit(_exit_code(result, max_regression))
 
 
-def _exit_code(result: Profile, max_regression: float | None) -> int:
+def _exit_code(result: Profile, max_regression: float | None) -> ExitCode:
     if max_regression is not None and result.regressions(max_regression):
-        return REGRESSED
-    return BACKEND_FAILED if result.failed else PASSED
+        return ExitCode.FAILED
+    return ExitCode.UNAVAILABLE if result.failed else ExitCode.PASSED
 
 
 def _show(result: Profile, max_latency: float | None) -> None:

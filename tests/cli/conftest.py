@@ -13,9 +13,9 @@ class Outcome:
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
 
-    def assert_refused(self, *parts: str) -> None:
-        """One line on standard error that names these parts, exit code 2, and no traceback."""
-        assert self.code == 2, (self.code, self.out, self.err)
+    def assert_refused(self, *parts: str, code: int = 2) -> None:
+        """One line on standard error that names these parts, this exit code, and no traceback."""
+        assert self.code == code, (self.code, self.out, self.err)
         assert self.err.startswith("error: ")
         assert self.err.count("\n") == 1, self.err
         assert "internal error" not in self.err

@@ -59,7 +59,7 @@ def test_the_page_is_written_whole(run, good, tmp_path):
 
 def test_a_page_without_matplotlib_is_refused_before_any_work(run, good, monkeypatch):
     monkeypatch.setattr(charts.importlib.util, "find_spec", lambda name: None)
-    run("check", good, "--html", "x.html").assert_refused("pip install 'normdeploy[report]'")
+    run("check", good, "--html", "x.html").assert_refused("pip install 'normdeploy[report]'", code=3)
 
 
 def test_check_warns_of_half_precision_on_the_given_data(run, good, bright, tmp_path):

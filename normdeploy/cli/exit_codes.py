@@ -1,7 +1,0 @@
-"""What the exit codes mean."""
-
-PASSED = 0
-WRONG_NUMBERS = REGRESSED = 1
-BAD_INPUT = 2
-BACKEND_FAILED = 3
-INTERRUPTED = 130

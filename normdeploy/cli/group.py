@@ -1,0 +1,24 @@
+"""A group of commands that suggests the nearest one."""
+
+from __future__ import annotations
+
+import click
+
+from normdeploy.errors import unknown_name
+
+
+class Group(click.Group):
+    """`normdeploy chekc`: there is no command 'chekc': did you mean 'check'?"""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names.
+
+        Raises:
+            click.UsageError: there is none.
+        """
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            ctx.fail(unknown_name("command", name, self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
