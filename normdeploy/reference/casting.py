@@ -12,17 +12,19 @@ import onnx_ir as ir
 
 from normdeploy.dtypes import Array
 from normdeploy.reference.dtypes import compute_dtype
+from normdeploy.reference.rounding_model import CONVERSION, FUNCTION
 from normdeploy.reference.signature import operator
 
 
-@operator("Cast", since=6)
+@operator("Cast", since=6, rounding=CONVERSION)
 def cast(x: Array, *, to: int, saturate: int = 1, round_mode: str = "up") -> Array:
-    """Floating to integer truncates."""
+    """x in the type `to`. Floating to integer truncates; between floating types nothing changes."""
     return _cast(x, compute_dtype(to))
 
 
-@operator("CastLike", since=15)
+@operator("CastLike", since=15, rounding=CONVERSION)
 def cast_like(x: Array, target: Array, *, saturate: int = 1, round_mode: str = "up") -> Array:
+    """x in the type of `target`."""
     return _cast(x, target.dtype)
 
 
@@ -34,7 +36,7 @@ def _cast(x: Array, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype, copy=False)
 
 
-@operator("QuantizeLinear", since=10)
+@operator("QuantizeLinear", since=10, rounding=FUNCTION)
 def quantize_linear(
     x: Array,
     scale: Array,
@@ -46,7 +48,10 @@ def quantize_linear(
     precision: int = 0,
     saturate: int = 1,
 ) -> Array:
-    """saturate(round(x / scale) + zero_point), halves to even."""
+    """saturate(round(x / scale) + zero_point), halves to even.
+
+    scale and zero_point: one for the tensor, one for each index of `axis`, or one for each block along it.
+    """
     dtype = np.dtype(np.uint8)
     if zero_point is not None:
         dtype = zero_point.dtype
@@ -61,7 +66,7 @@ def quantize_linear(
     return np.clip(y, low, high).astype(dtype)
 
 
-@operator("DequantizeLinear", since=10)
+@operator("DequantizeLinear", since=10, rounding=FUNCTION)
 def dequantize_linear(
     x: Array,
     scale: Array,
@@ -71,16 +76,16 @@ def dequantize_linear(
     block_size: int = 0,
     output_dtype: int = 0,
 ) -> Array:
-    """(x − zero_point) · scale."""
+    """(x − zero_point) · scale; scale and zero_point as in QuantizeLinear."""
     y = x.astype(np.float64)
     if zero_point is not None:
         y -= _spread(zero_point, x, axis, block_size).astype(np.float64)
     return np.asarray(y * _spread(scale, x, axis, block_size))
 
 
-@operator("DynamicQuantizeLinear", since=11)
+@operator("DynamicQuantizeLinear", since=11, rounding=FUNCTION)
 def dynamic_quantize_linear(x: Array) -> tuple[Array, Array, Array]:
-    """To uint8 with a range that holds all of x and 0; also the scale and the zero point."""
+    """x in uint8, with its scale and zero point: the range 0 … 255 holds all of x, and 0."""
     low, high = min(x.min(), 0.0), max(x.max(), 0.0)
     scale = np.asarray((high - low) / 255)
     zero_point = np.asarray(np.clip(np.rint(-low / scale), 0, 255)).astype(np.uint8)

@@ -8,15 +8,17 @@ from itertools import count
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import Body, operator
 
 
-@operator("If", since=1)
+@operator("If", since=1, rounding=EXACT)
 def if_(condition: Array, *, then_branch: Body, else_branch: Body) -> Sequence[Array]:
+    """The outputs of one of two subgraphs, of which only that one is computed."""
     return then_branch() if condition.item() else else_branch()
 
 
-@operator("Loop", since=1)
+@operator("Loop", since=1, rounding=EXACT)
 def loop(
     trip_count: Array | None = None,
     condition: Array | None = None,
@@ -48,7 +50,7 @@ def _iterations(trip_count: Array | None) -> Iterator[int]:
     return count() if trip_count is None else iter(range(int(trip_count.item())))
 
 
-@operator("Scan", since=9)
+@operator("Scan", since=9, rounding=EXACT)
 def scan(
     *inputs: Array,
     body: Body,

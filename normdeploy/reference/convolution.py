@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import Keywords, sum_of
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
 from normdeploy.resources import require_memory
@@ -18,7 +19,12 @@ _COLUMN_BYTES = 2 * 2**20
 """The buffer for columns: small enough to stay in a CPU's cache, large enough for a matrix product."""
 
 
-@operator("Conv", since=1)
+def terms_of_conv(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    """C / group · kernel, for weights (M, C / group, *kernel)."""
+    return math.prod(inputs[1].shape[1:])
+
+
+@operator("Conv", since=1, rounding=sum_of(terms_of_conv))
 def conv(
     x: Array,
     w: Array,
@@ -82,7 +88,12 @@ def _pieces(
         yield item, slice(g, min(g + groups, group)), slice(r, min(r + rows, positions[0]))
 
 
-@operator("ConvTranspose", since=1)
+def _terms_of_conv_transpose(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    shape = inputs[1].shape
+    return math.prod((shape[0], *shape[2:]))
+
+
+@operator("ConvTranspose", since=1, rounding=sum_of(_terms_of_conv_transpose))
 def conv_transpose(
     x: Array,
     w: Array,

@@ -8,6 +8,13 @@ from functools import reduce
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.rounding_model import (
+    BOUNDED_FUNCTION,
+    CORRECTLY_ROUNDED,
+    EXACT,
+    FUNCTION,
+    RoundingModel,
+)
 from normdeploy.reference.signature import operator
 from normdeploy.resources import require_memory
 
@@ -18,27 +25,30 @@ def require_broadcast(*arrays: Array) -> None:
         require_memory(np.broadcast_shapes(*(array.shape for array in arrays)))
 
 
-@operator("Add", since=7)
+@operator("Add", since=7, rounding=CORRECTLY_ROUNDED)
 def add(a: Array, b: Array) -> Array:
+    """a + b."""
     require_broadcast(a, b)
     return a + b
 
 
-@operator("Sub", since=7)
+@operator("Sub", since=7, rounding=CORRECTLY_ROUNDED)
 def sub(a: Array, b: Array) -> Array:
+    """a − b."""
     require_broadcast(a, b)
     return a - b
 
 
-@operator("Mul", since=7)
+@operator("Mul", since=7, rounding=CORRECTLY_ROUNDED)
 def mul(a: Array, b: Array) -> Array:
+    """a · b."""
     require_broadcast(a, b)
     return a * b
 
 
-@operator("Div", since=7)
+@operator("Div", since=7, rounding=CORRECTLY_ROUNDED)
 def div(a: Array, b: Array) -> Array:
-    """Integers are divided towards zero."""
+    """a / b; integers are divided towards zero."""
     require_broadcast(a, b)
     if is_floating(a.dtype):
         return a / b
@@ -46,61 +56,64 @@ def div(a: Array, b: Array) -> Array:
     return np.asarray(quotient + ((remainder != 0) & ((a < 0) != (b < 0))), dtype=a.dtype)
 
 
-@operator("Mod", since=10)
+@operator("Mod", since=10, rounding=FUNCTION)
 def mod(a: Array, b: Array, *, fmod: int = 0) -> Array:
-    """The sign follows the divisor, or with fmod the dividend, as in C."""
+    """a modulo b. The sign follows the divisor b, or with fmod the dividend a, as in C."""
     require_broadcast(a, b)
     return np.asarray(np.fmod(a, b) if fmod else np.mod(a, b))
 
 
-@operator("Pow", since=7)
+@operator("Pow", since=7, rounding=FUNCTION)
 def pow_(x: Array, y: Array) -> Array:
-    """The result has the base's type."""
+    """x to the power of y, in the type of the base x."""
     require_broadcast(x, y)
     if not is_floating(x.dtype) and not is_floating(y.dtype) and np.any(y < 0):
         return np.power(x.astype(np.float64), y).astype(x.dtype)
     return np.power(x, y).astype(x.dtype, copy=False)
 
 
-@operator("Sum", since=6)
+@operator("Sum", since=6, rounding=RoundingModel(1.0))
 def sum_(*data: Array) -> Array:
+    """The sum of all inputs, element by element."""
     require_broadcast(*data)
     return reduce(np.add, data)
 
 
-@operator("Mean", since=6)
+@operator("Mean", since=6, rounding=FUNCTION)
 def mean(*data: Array) -> Array:
+    """The mean of all inputs, element by element."""
     require_broadcast(*data)
     return reduce(np.add, data) / len(data)
 
 
-@operator("Max", since=6)
+@operator("Max", since=6, rounding=EXACT)
 def max_(*data: Array) -> Array:
-    """NaN wins."""
+    """The largest of all inputs, element by element; NaN wins."""
     require_broadcast(*data)
     return reduce(np.maximum, data)
 
 
-@operator("Min", since=6)
+@operator("Min", since=6, rounding=EXACT)
 def min_(*data: Array) -> Array:
-    """NaN wins."""
+    """The smallest of all inputs, element by element; NaN wins."""
     require_broadcast(*data)
     return reduce(np.minimum, data)
 
 
-@operator("Clip", since=6)
+@operator("Clip", since=6, rounding=EXACT)
 def clip_between_attributes(
     x: Array,
     *,
     min: float = -3.4028234663852886e38,  # noqa: A002
     max: float = 3.4028234663852886e38,  # noqa: A002
 ) -> Array:
+    """min(max(x, low), high), by default the limits of float32. Below opset 11 the bounds are attributes."""
     return np.minimum(np.maximum(x, min), max)
 
 
-@operator("Clip", since=11)
+@operator("Clip", since=11, rounding=EXACT)
 def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
-    """min(max(x, low), high): the upper bound wins where they cross."""
+    """min(max(x, low), high): the upper bound wins where they cross. A bound left out does not bind."""
     if low is not None:
         x = np.maximum(x, low)
     if high is not None:
@@ -108,116 +121,136 @@ def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array
     return x
 
 
-@operator("Abs", since=6)
+@operator("Abs", since=6, rounding=EXACT)
 def abs_(x: Array) -> Array:
+    """|x|."""
     return np.abs(x)
 
 
-@operator("Neg", since=6)
+@operator("Neg", since=6, rounding=EXACT)
 def neg(x: Array) -> Array:
+    """−x."""
     return np.negative(x)
 
 
-@operator("Sign", since=9)
+@operator("Sign", since=9, rounding=EXACT)
 def sign(x: Array) -> Array:
+    """−1, 0 or 1; NaN stays NaN."""
     return np.sign(x)
 
 
-@operator("Reciprocal", since=6)
+@operator("Reciprocal", since=6, rounding=CORRECTLY_ROUNDED)
 def reciprocal(x: Array) -> Array:
+    """1 / x."""
     return np.reciprocal(x)
 
 
-@operator("Sqrt", since=6)
+@operator("Sqrt", since=6, rounding=CORRECTLY_ROUNDED)
 def sqrt(x: Array) -> Array:
+    """√x; NaN below 0."""
     return np.sqrt(x)
 
 
-@operator("Exp", since=6)
+@operator("Exp", since=6, rounding=FUNCTION)
 def exp(x: Array) -> Array:
+    """eˣ."""
     return np.exp(x)
 
 
-@operator("Log", since=6)
+@operator("Log", since=6, rounding=FUNCTION)
 def log(x: Array) -> Array:
+    """ln x; −∞ at 0, NaN below."""
     return np.log(x)
 
 
-@operator("Ceil", since=6)
+@operator("Ceil", since=6, rounding=EXACT)
 def ceil(x: Array) -> Array:
+    """The smallest integer not below x."""
     return np.ceil(x)
 
 
-@operator("Floor", since=6)
+@operator("Floor", since=6, rounding=EXACT)
 def floor(x: Array) -> Array:
+    """The largest integer not above x."""
     return np.floor(x)
 
 
-@operator("Round", since=11)
+@operator("Round", since=11, rounding=EXACT)
 def round_(x: Array) -> Array:
-    """Halves go to the even neighbour."""
+    """The nearest integer; halves go to the even neighbour."""
     return np.rint(x)
 
 
-@operator("Sin", since=7)
+@operator("Sin", since=7, rounding=BOUNDED_FUNCTION)
 def sin(x: Array) -> Array:
+    """sin x, x in radians."""
     return np.sin(x)
 
 
-@operator("Cos", since=7)
+@operator("Cos", since=7, rounding=BOUNDED_FUNCTION)
 def cos(x: Array) -> Array:
+    """cos x, x in radians."""
     return np.cos(x)
 
 
-@operator("Tan", since=7)
+@operator("Tan", since=7, rounding=FUNCTION)
 def tan(x: Array) -> Array:
+    """tan x, x in radians."""
     return np.tan(x)
 
 
-@operator("Asin", since=7)
+@operator("Asin", since=7, rounding=FUNCTION)
 def asin(x: Array) -> Array:
+    """arcsin x in [−π/2, π/2]; NaN outside [−1, 1]."""
     return np.arcsin(x)
 
 
-@operator("Acos", since=7)
+@operator("Acos", since=7, rounding=FUNCTION)
 def acos(x: Array) -> Array:
+    """arccos x in [0, π]; NaN outside [−1, 1]."""
     return np.arccos(x)
 
 
-@operator("Atan", since=7)
+@operator("Atan", since=7, rounding=FUNCTION)
 def atan(x: Array) -> Array:
+    """arctan x in [−π/2, π/2]."""
     return np.arctan(x)
 
 
-@operator("Sinh", since=9)
+@operator("Sinh", since=9, rounding=FUNCTION)
 def sinh(x: Array) -> Array:
+    """(eˣ − e⁻ˣ) / 2."""
     return np.sinh(x)
 
 
-@operator("Cosh", since=9)
+@operator("Cosh", since=9, rounding=FUNCTION)
 def cosh(x: Array) -> Array:
+    """(eˣ + e⁻ˣ) / 2."""
     return np.cosh(x)
 
 
-@operator("Asinh", since=9)
+@operator("Asinh", since=9, rounding=FUNCTION)
 def asinh(x: Array) -> Array:
+    """ln(x + √(x² + 1))."""
     return np.arcsinh(x)
 
 
-@operator("Acosh", since=9)
+@operator("Acosh", since=9, rounding=FUNCTION)
 def acosh(x: Array) -> Array:
+    """ln(x + √(x² − 1)); NaN below 1."""
     return np.arccosh(x)
 
 
-@operator("Atanh", since=9)
+@operator("Atanh", since=9, rounding=FUNCTION)
 def atanh(x: Array) -> Array:
+    """½ ln((1 + x) / (1 − x)); NaN outside [−1, 1]."""
     return np.arctanh(x)
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
-@operator("Erf", since=9)
+@operator("Erf", since=9, rounding=BOUNDED_FUNCTION)
 def erf(x: Array) -> Array:
-    """(2/√π) ∫₀ˣ exp(−t²) dt."""
+    """The error function (2/√π) ∫₀ˣ exp(−t²) dt."""
     return np.asarray(_erf(x), dtype=np.float64)

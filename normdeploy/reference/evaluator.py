@@ -143,15 +143,17 @@ class _Frame:
 
 
 def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
-    for step in plan.steps:
-        results = _compute(step, frame)
+    for planned in plan.nodes:
+        results = _compute(planned, frame)
         if on_node is not None:
-            on_node(step.node, results)
+            on_node(planned.node, results)
         frame.values.update(
-            (value, result) for value, result in zip(step.node.outputs, results, strict=False) if value.name
+            (value, result)
+            for value, result in zip(planned.node.outputs, results, strict=False)
+            if value.name
         )
         del results
-        for value in step.releases:
+        for value in planned.releases:
             frame.values.pop(value, None)
     outputs = [(value, frame[value]) for value in plan.outputs]
     for value, array in outputs:
@@ -160,32 +162,33 @@ def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None
     return [array for _, array in outputs if array is not None]
 
 
-def _compute(step: PlannedNode, frame: _Frame) -> list[Array]:
-    arguments = [None if value is None else frame[value] for value in step.node.inputs]
+def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
+    arguments = [None if value is None else frame[value] for value in planned.node.inputs]
     try:
         with np.errstate(all="ignore"):
-            return _call(step, frame, arguments)
+            return _call(planned, frame, arguments)
     except ModelError:  # of a node inside this one, which it names
         raise
     except NotImplementedError as error:
-        raise UnsupportedOperator(f"{step.where}: {error}") from error
+        raise UnsupportedOperator(f"{planned.where}: {error}") from error
     except MemoryError as error:
-        raise ModelError(f"{step.where}: {str(error) or 'out of memory'}{_shapes(arguments)}") from error
+        raise ModelError(f"{planned.where}: {str(error) or 'out of memory'}{_shapes(arguments)}") from error
     except Exception as error:  # whatever NumPy or an operator finds wrong with these inputs
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(f"{step.where}: {reason}{_shapes(arguments)}") from error
+        raise ModelError(f"{planned.where}: {reason}{_shapes(arguments)}") from error
 
 
-def _call(step: PlannedNode, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
-    if isinstance(step.computed_by, ExecutionPlan):
-        return _call_function(step.computed_by, step.attributes(frame.attributes), arguments, frame)
+def _call(planned: PlannedNode, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
+    if isinstance(planned.computed_by, ExecutionPlan):
+        return _call_function(planned.computed_by, planned.attributes(frame.attributes), arguments, frame)
+    call = planned.call(frame.attributes)
     if frame.rounding is not None:
-        arguments = frame.rounding.operands(step.node, arguments)
-    bodies = {name: _body(plan, frame) for name, plan in step.bodies.items()}
-    result = step.computed_by.function(*arguments, **step.keywords(frame.attributes), **bodies)
+        arguments = frame.rounding.operands(call, arguments)
+    bodies = {name: _body(plan, frame) for name, plan in planned.bodies.items()}
+    result = call.operator.function(*arguments, **call.keywords, **bodies)
     results = result if isinstance(result, tuple | list) else [result]
     arrays = [_detached(widen(np.asarray(item))) for item in results]
-    return arrays if frame.rounding is None else frame.rounding.results(step.node, arguments, arrays)
+    return arrays if frame.rounding is None else frame.rounding.results(call, arguments, arrays)
 
 
 def _call_function(

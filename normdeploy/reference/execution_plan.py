@@ -1,4 +1,4 @@
-"""What to compute, in which order, and when each tensor can go.
+"""Which nodes to compute, in which order, and after which of them each tensor can go.
 
 A plan is made, and every operator in it looked up, before anything is computed.
 """
@@ -24,28 +24,41 @@ _Opsets = Mapping[str, int]
 
 @dataclass(frozen=True)
 class ExecutionPlan:
-    """The steps that compute `outputs` from `inputs`."""
+    """The nodes of one graph or function body that compute `outputs` from `inputs`, in their order.
+
+    Attributes:
+        inputs: of the graph or the function, all of them.
+        outputs: the tensors wanted.
+        nodes: only those that the outputs need.
+        defaults: a function's attributes that have a default.
+    """
 
     inputs: Sequence[ir.Value]
     outputs: Sequence[ir.Value]
-    steps: Sequence[PlannedNode]
+    nodes: Sequence[PlannedNode]
     defaults: Attributes = field(default_factory=dict)
-    """A function's attributes that have a default."""
 
 
 @dataclass(frozen=True)
 class PlannedNode:
-    """One node, and what computes it: an operator, or the plan of a model-local function's body."""
+    """One node, and what computes it: an operator, or the plan of a model-local function's body.
+
+    Attributes:
+        node: as the model has it.
+        where: the node as error messages name it.
+        computed_by: an operator of the reference, or the plan of a function's body.
+        bodies: the plans of the node's subgraphs, by the names of the attributes that hold them.
+        releases: the tensors of this graph that no later node needs.
+    """
 
     node: ir.Node
     where: str
     computed_by: ReferenceOperator | ExecutionPlan
     bodies: Mapping[str, ExecutionPlan]
     releases: Sequence[ir.Value]
-    """The tensors of this graph that no later step needs."""
 
     def attributes(self, outer: Attributes) -> dict[str, ir.Attr]:
-        """The node's attributes, where references are resolved by the function call around it."""
+        """The node's attributes, where references are resolved by `outer`, the function call around it."""
         bound = {}
         for name, attribute in self.node.attributes.items():
             source = outer.get(str(attribute.ref_attr_name)) if attribute.is_ref() else attribute
@@ -53,8 +66,15 @@ class PlannedNode:
                 bound[name] = source
         return bound
 
-    def keywords(self, outer: Attributes) -> dict[str, Any]:
-        """The attributes, graphs excepted, as an operator's keyword arguments."""
+    def call(self, outer: Attributes) -> OperatorCall:
+        """The call of the operator that computes the node.
+
+        Args:
+            outer: the attributes of the function call around the node.
+
+        Raises:
+            ModelError: an attribute of a type that the reference does not know.
+        """
         assert isinstance(self.computed_by, ReferenceOperator)
         keywords = {
             name: _python_value(attribute)
@@ -63,11 +83,26 @@ class PlannedNode:
         }
         if self.computed_by.takes_n_outputs:
             keywords["n_outputs"] = len(self.node.outputs)
-        return keywords
+        return OperatorCall(self.node, self.computed_by, keywords)
+
+
+@dataclass(frozen=True)
+class OperatorCall:
+    """A node whose attributes are bound, ready to be computed on arrays.
+
+    Attributes:
+        node: as the model has it; its values tell the tensors' types.
+        operator: computes it.
+        keywords: the operator's keyword arguments, subgraphs excepted.
+    """
+
+    node: ir.Node
+    operator: ReferenceOperator
+    keywords: Mapping[str, Any]
 
 
 class Planner:
-    """Plans of one model's graph and functions."""
+    """Makes the plans of one model's graph and functions, each once."""
 
     def __init__(self, model: ir.Model) -> None:
         self._model = model
@@ -75,7 +110,11 @@ class Planner:
         self._main: dict[tuple[ir.Value, ...], ExecutionPlan] = {}
 
     def main(self, outputs: Sequence[ir.Value]) -> ExecutionPlan:
-        """How to compute tensors of the main graph."""
+        """How to compute tensors of the main graph.
+
+        Raises:
+            UnsupportedOperator: a node that they need, at any depth, is not an operator of the reference.
+        """
         key = tuple(outputs)
         if key not in self._main:
             graph = self._model.graph
@@ -106,10 +145,12 @@ class Planner:
                 wanted.update(_reads(node))
         needed.reverse()
         releases = _releases(needed, inputs, outputs)
-        steps = [self._step(node, opsets, released) for node, released in zip(needed, releases, strict=True)]
-        return ExecutionPlan(list(inputs), list(outputs), steps, defaults or {})
+        planned = [
+            self._planned(node, opsets, released) for node, released in zip(needed, releases, strict=True)
+        ]
+        return ExecutionPlan(list(inputs), list(outputs), planned, defaults or {})
 
-    def _step(self, node: ir.Node, opsets: _Opsets, releases: Sequence[ir.Value]) -> PlannedNode:
+    def _planned(self, node: ir.Node, opsets: _Opsets, releases: Sequence[ir.Value]) -> PlannedNode:
         domain = "" if node.domain == "ai.onnx" else node.domain
         opset = opsets.get(domain, opsets.get(node.domain, 1))
         where = _where(node, domain, opset)

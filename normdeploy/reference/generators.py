@@ -9,11 +9,12 @@ import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.reference.dtypes import compute_dtype
+from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
 from normdeploy.resources import require_memory
 
 
-@operator("Constant", since=1)
+@operator("Constant", since=1, rounding=EXACT)
 def constant(
     *,
     value: Array | None = None,
@@ -24,6 +25,7 @@ def constant(
     value_string: str | None = None,
     value_strings: Sequence[str] | None = None,
 ) -> Array:
+    """A tensor, or one made of the attribute that is given: a number (rank 0) or numbers (rank 1)."""
     if value is not None:
         return value
     for number in (value_float, value_floats):
@@ -38,7 +40,7 @@ def constant(
     raise NotImplementedError("a constant without a dense value")
 
 
-@operator("ConstantOfShape", since=9)
+@operator("ConstantOfShape", since=9, rounding=EXACT)
 def constant_of_shape(shape: Array, *, value: Array | None = None) -> Array:
     """A tensor full of the one element of `value`, by default 0.0."""
     fill = np.zeros(1) if value is None else value
@@ -46,7 +48,7 @@ def constant_of_shape(shape: Array, *, value: Array | None = None) -> Array:
     return np.full(shape.tolist(), fill.reshape(()))
 
 
-@operator("Range", since=11)
+@operator("Range", since=11, rounding=EXACT)
 def range_(start: Array, limit: Array, delta: Array, *, stash_type: int = 1) -> Array:
     """start + i·delta for i below max(0, ⌈(limit − start) / delta⌉)."""
     first, last, step = start.item(), limit.item(), delta.item()
@@ -55,8 +57,9 @@ def range_(start: Array, limit: Array, delta: Array, *, stash_type: int = 1) -> 
     return np.asarray(first + np.arange(count) * step, dtype=start.dtype)
 
 
-@operator("EyeLike", since=9)
+@operator("EyeLike", since=9, rounding=EXACT)
 def eye_like(x: Array, *, dtype: int | None = None, k: int = 0) -> Array:
+    """A matrix of x's shape with ones on its k-th diagonal (k > 0: above the main one), else zeros."""
     require_memory(x.shape)
     rows, columns = x.shape
     return np.eye(rows, columns, k, x.dtype if dtype is None else compute_dtype(dtype))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import EXACT, FUNCTION
 from normdeploy.reference.signature import operator
 from normdeploy.resources import require_memory
 
@@ -19,40 +20,50 @@ _COMBINE: dict[str, np.ufunc] = {
 }
 
 
-@operator("Gather", since=1)
+@operator("Gather", since=1, rounding=EXACT)
 def gather(x: Array, indices: Array, *, axis: int = 0) -> Array:
+    """Slices of x along an axis: (*x.shape[:axis], *indices.shape, *x.shape[axis + 1:])."""
     axis = axis % x.ndim
     require_memory((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.itemsize)
     return np.asarray(np.take(x, indices, axis=axis))
 
 
-@operator("GatherElements", since=11)
+@operator("GatherElements", since=11, rounding=EXACT)
 def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:
     """y[i, j, ...] = x[i, indices[i, j, ...], ...] for axis 1; indices may be smaller than x elsewhere."""
     return np.asarray(x[_element_index(indices, axis % x.ndim, x.shape)])
 
 
-@operator("GatherND", since=11)
+@operator("GatherND", since=11, rounding=EXACT)
 def gather_nd(x: Array, indices: Array, *, batch_dims: int = 0) -> Array:
-    """The last axis of `indices` holds index tuples into the axes of x after the batch axes."""
+    """Slices of x at index tuples: the last axis of `indices` holds them, for the axes after the batch's."""
     require_memory((*indices.shape[:-1], *x.shape[batch_dims + indices.shape[-1] :]), x.itemsize)
     return np.asarray(x[_tuple_index(indices, batch_dims)])
 
 
-@operator("Scatter", since=9)
+@operator("Scatter", since=9, rounding=FUNCTION)
 def scatter(x: Array, indices: Array, updates: Array, *, axis: int = 0) -> Array:
+    """ScatterElements under its name before opset 11."""
     return scatter_elements(x, indices, updates, axis=axis)
 
 
-@operator("ScatterElements", since=11)
+@operator("ScatterElements", since=11, rounding=EXACT)
 def scatter_elements(
     x: Array, indices: Array, updates: Array, *, axis: int = 0, reduction: str = "none"
 ) -> Array:
+    """x with y[i, indices[i, j, ...], ...] = updates[i, j, ...] for axis 1.
+
+    A reduction (add, mul, max, min) combines an update with what is there.
+    """
     return _scattered(x, _element_index(indices, axis % x.ndim, x.shape), updates, reduction)
 
 
-@operator("ScatterND", since=11)
+@operator("ScatterND", since=11, rounding=EXACT)
 def scatter_nd(x: Array, indices: Array, updates: Array, *, reduction: str = "none") -> Array:
+    """x with slices replaced by `updates`, at index tuples that the last axis of `indices` holds.
+
+    A reduction (add, mul, max, min) combines an update with what is there.
+    """
     return _scattered(x, _tuple_index(indices, 0), updates, reduction)
 
 
@@ -83,14 +94,15 @@ def _within(indices: Array, length: int) -> Array:
     return np.where(indices < 0, indices + length, indices)
 
 
-@operator("TopK", since=1)
+@operator("TopK", since=1, rounding=EXACT)
 def top_k_attribute(x: Array, *, k: int, axis: int = -1) -> Sequence[Array]:
+    """The k largest values along an axis in order, and their indices. Below opset 10 k is an attribute."""
     return _top_k(x, k, axis, largest=True)
 
 
-@operator("TopK", since=10)
+@operator("TopK", since=10, rounding=EXACT)
 def top_k(x: Array, k: Array, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> Sequence[Array]:  # noqa: A002
-    """Values in order, and their indices; of equal values the first comes first."""
+    """The k largest or smallest values along an axis in order, and their indices; of equal ones the first."""
     return _top_k(x, int(k.item()), axis, bool(largest))
 
 
@@ -106,9 +118,12 @@ def _top_k(x: Array, k: int, axis: int, largest: bool) -> Sequence[Array]:
     return [np.take_along_axis(x, indices, axis), indices]
 
 
-@operator("OneHot", since=9)
+@operator("OneHot", since=9, rounding=EXACT)
 def one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> Array:
-    """values = (off, on); an index outside [−depth, depth − 1] leaves all off."""
+    """values = (off, on): on at each index along a new axis of length `depth`, else off.
+
+    An index outside [−depth, depth − 1] leaves all off.
+    """
     count = int(depth.item())
     require_memory((*indices.shape, count), values.itemsize)
     wanted = np.where(indices < 0, indices + count, indices).astype(np.int64)
@@ -117,20 +132,21 @@ def one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> A
     return np.asarray(np.where(np.expand_dims(wanted, axis) == classes, values[1], values[0]))
 
 
-@operator("NonZero", since=9)
+@operator("NonZero", since=9, rounding=EXACT)
 def non_zero(x: Array) -> Array:
-    """(rank, count): the indices of elements that are not zero."""
+    """(rank, count): the indices of the elements that are not zero."""
     return np.asarray(np.nonzero(np.atleast_1d(x)), dtype=np.int64)
 
 
-@operator("Compress", since=9)
+@operator("Compress", since=9, rounding=EXACT)
 def compress(x: Array, condition: Array, *, axis: int | None = None) -> Array:
+    """The slices along an axis, or the elements of x flattened, where the condition holds."""
     return np.asarray(np.compress(condition, x, axis=axis))
 
 
-@operator("ReverseSequence", since=10)
+@operator("ReverseSequence", since=10, rounding=EXACT)
 def reverse_sequence(x: Array, sequence_lens: Array, *, batch_axis: int = 1, time_axis: int = 0) -> Array:
-    """Each batch item's first `sequence_lens` steps in reverse order."""
+    """Each batch item's first `sequence_lens` steps in reverse order; the rest stays."""
     steps = np.arange(x.shape[time_axis])
     lengths = sequence_lens[:, None]
     order = np.where(steps < lengths, lengths - 1 - steps, steps)  # (batch, time)
@@ -140,9 +156,12 @@ def reverse_sequence(x: Array, sequence_lens: Array, *, batch_axis: int = 1, tim
     return np.take_along_axis(x, order.reshape(shape), time_axis)
 
 
-@operator("Unique", since=11)
+@operator("Unique", since=11, rounding=EXACT)
 def unique(x: Array, *, axis: int | None = None, sorted: int = 1) -> Sequence[Array]:  # noqa: A002
-    """Values, first indices, the inverse and counts; in order of value or of first occurrence."""
+    """The distinct values (or slices along an axis), their first indices, the inverse and the counts.
+
+    In order of value, or of first occurrence where `sorted` is 0.
+    """
     values, first, inverse, counts = np.unique(
         x, return_index=True, return_inverse=True, return_counts=True, axis=axis
     )

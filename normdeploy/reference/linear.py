@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import FUNCTION, Keywords, sum_of
 from normdeploy.reference.signature import operator
 
 
-@operator("Gemm", since=7)
+def _terms_of_gemm(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return int(inputs[0].shape[0 if keywords.get("transA", 0) else 1])
+
+
+@operator("Gemm", since=7, rounding=sum_of(_terms_of_gemm))
 def gemm(
     a: Array,
     b: Array,
@@ -30,20 +36,30 @@ def gemm(
     return np.asarray(y)
 
 
-@operator("MatMul", since=1)
+def _terms_of_matmul(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return int(inputs[0].shape[-1])
+
+
+@operator("MatMul", since=1, rounding=sum_of(_terms_of_matmul))
 def matmul(a: Array, b: Array) -> Array:
+    """A · B of the matrices in the last two axes; the axes before broadcast. Vectors as in NumPy."""
     return np.asarray(np.matmul(a, b))
 
 
-@operator("Einsum", since=12)
+def _terms_of_einsum(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return int(inputs[0].size)
+
+
+@operator("Einsum", since=12, rounding=sum_of(_terms_of_einsum))
 def einsum(*inputs: Array, equation: str) -> Array:
+    """Einstein's sum of products, over the labels that the equation leaves out of its result."""
     product: Any = np.einsum(equation.replace(" ", ""), *inputs, optimize=True)
     return np.asarray(product)
 
 
-@operator("Det", since=11)
+@operator("Det", since=11, rounding=FUNCTION)
 def det(x: Array) -> Array:
-    """Of each matrix in the last two axes."""
+    """The determinant of each matrix in the last two axes."""
     return np.asarray(np.linalg.det(x))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +13,24 @@ from normdeploy.batchnorm import batch_norm, batch_norm_train
 from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN
 from normdeploy.lrn import lrn as local_response_norm
+from normdeploy.reference.rounding_model import EXACT, FUNCTION, NORMALIZATION, Keywords
 from normdeploy.reference.signature import operator
 
 
-@operator("LRN", since=1)
+def _window_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return int(keywords["size"])
+
+
+_LRN_ROUNDING = replace(FUNCTION.of_sum(_window_size), running_sum=True)
+
+
+@operator("LRN", since=1, rounding=_LRN_ROUNDING)
 def lrn(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> Array:
+    """x / (bias + alpha / size · Σ x²)^beta, the sum over a window of channels; see `normdeploy.lrn`."""
     return local_response_norm(x, LRN(size, alpha, beta, bias, "across", "onnx"))
 
 
-@operator("BatchNormalization", since=9)
+@operator("BatchNormalization", since=9, rounding=NORMALIZATION)
 def batch_normalization_by_outputs(
     x: Array,
     scale: Array,
@@ -31,13 +42,16 @@ def batch_normalization_by_outputs(
     momentum: float = 0.9,
     n_outputs: int = 1,
 ) -> Array:
-    """Below opset 14 the number of outputs tells inference (1) from training."""
+    """scale · (x − mean) / √(var + ε) + bias per channel.
+
+    Below opset 14 the number of outputs tells inference (1) from training.
+    """
     if n_outputs > 1:
         raise NotImplementedError("training mode below opset 14 is not defined well enough to compute")
     return batch_norm(x, scale, bias, mean, var, epsilon)
 
 
-@operator("BatchNormalization", since=7)
+@operator("BatchNormalization", since=7, rounding=NORMALIZATION)
 def batch_normalization_with_spatial(
     x: Array,
     scale: Array,
@@ -50,13 +64,13 @@ def batch_normalization_with_spatial(
     spatial: int = 1,
     n_outputs: int = 1,
 ) -> Array:
-    """spatial=0 has parameters for each (channel, position); otherwise as in opset 9."""
+    """As in opset 9; with spatial=0 the parameters are for each (channel, position)."""
     return batch_normalization_by_outputs(
         x, scale, bias, mean, var, epsilon=epsilon, momentum=momentum, n_outputs=n_outputs
     )
 
 
-@operator("BatchNormalization", since=14)
+@operator("BatchNormalization", since=14, rounding=NORMALIZATION)
 def batch_normalization(
     x: Array,
     scale: Array,
@@ -69,7 +83,10 @@ def batch_normalization(
     training_mode: int = 0,
     n_outputs: int = 1,
 ) -> Sequence[Array]:
-    """In training mode also the running statistics: old · momentum + batch · (1 − momentum)."""
+    """scale · (x − mean) / √(var + ε) + bias per channel; in training mode with the batch's statistics.
+
+    In training mode also the running statistics: old · momentum + batch · (1 − momentum).
+    """
     if not training_mode:
         return [batch_norm(x, scale, bias, mean, var, epsilon)]
     y, batch_mean, batch_var = batch_norm_train(x, scale, bias, epsilon)
@@ -78,34 +95,37 @@ def batch_normalization(
     return [y, running_mean, running_var][:n_outputs]
 
 
-@operator("InstanceNormalization", since=6)
+@operator("InstanceNormalization", since=6, rounding=NORMALIZATION)
 def instance_normalization(x: Array, scale: Array, bias: Array, *, epsilon: float = 1e-5) -> Array:
-    """Statistics of each (instance, channel)."""
+    """scale · (x − mean) / √(var + ε) + bias with statistics of each (instance, channel)."""
     y = _standardized(x, tuple(range(2, x.ndim)), epsilon)
     return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
 
 
-@operator("GroupNormalization", since=21)
+@operator("GroupNormalization", since=21, rounding=NORMALIZATION)
 def group_normalization(
     x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Array:
-    """Statistics of each (instance, group of channels); scale and bias per channel."""
+    """scale · (x − mean) / √(var + ε) + bias with statistics of each (instance, group of channels).
+
+    scale and bias: (C,).
+    """
     y = _group_standardized(x, num_groups, epsilon)
     return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
 
 
-@operator("GroupNormalization", since=18)
+@operator("GroupNormalization", since=18, rounding=NORMALIZATION)
 def group_normalization_per_group(
     x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5
 ) -> Array:
-    """Below opset 21 scale and bias are per group."""
+    """Below opset 21 scale and bias are (num_groups,)."""
     repeats = x.shape[1] // num_groups
     return group_normalization(
         x, np.repeat(scale, repeats), np.repeat(bias, repeats), num_groups=num_groups, epsilon=epsilon
     )
 
 
-@operator("LayerNormalization", since=17)
+@operator("LayerNormalization", since=17, rounding=NORMALIZATION)
 def layer_normalization(
     x: Array,
     scale: Array,
@@ -116,7 +136,10 @@ def layer_normalization(
     stash_type: int = 1,
     n_outputs: int = 1,
 ) -> Sequence[Array]:
-    """Statistics over the axes from `axis` on; also the mean and 1/√(var + ε)."""
+    """scale · (x − mean) / √(var + ε) + bias with statistics over the axes from `axis` on.
+
+    Also the mean and 1 / √(var + ε).
+    """
     axes = tuple(range(axis % x.ndim, x.ndim))
     mean = x.mean(axis=axes, keepdims=True)
     inverse = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + epsilon)
@@ -124,7 +147,7 @@ def layer_normalization(
     return [y if bias is None else y + bias, mean, inverse][:n_outputs]
 
 
-@operator("RMSNormalization", since=23)
+@operator("RMSNormalization", since=23, rounding=NORMALIZATION)
 def rms_normalization(
     x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Array:
@@ -133,7 +156,7 @@ def rms_normalization(
     return np.asarray(x / np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + epsilon) * scale)
 
 
-@operator("LpNormalization", since=1)
+@operator("LpNormalization", since=1, rounding=NORMALIZATION)
 def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
     """x / ‖x‖ₚ along an axis, and 0 where the norm is 0."""
     norm = (
@@ -144,25 +167,26 @@ def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
     return np.where(norm == 0, 0.0, x / norm)
 
 
-@operator("MeanVarianceNormalization", since=9)
+@operator("MeanVarianceNormalization", since=9, rounding=NORMALIZATION)
 def mean_variance_normalization(x: Array, *, axes: Sequence[int] = (0, 2, 3)) -> Array:
     """(x − mean) / (standard deviation + 1e-9), as the standard's function body."""
     deviation = np.sqrt(x.var(axis=tuple(axes), keepdims=True))
     return np.asarray((x - x.mean(axis=tuple(axes), keepdims=True)) / (deviation + 1e-9))
 
 
-@operator("Dropout", since=7)
+@operator("Dropout", since=7, rounding=EXACT)
 def dropout_with_mask_like_input(x: Array, *, ratio: float = 0.5, n_outputs: int = 1) -> Sequence[Array]:
-    """Below opset 12 always inference: the input, and a mask of the input's type (opset 7)."""
+    """Below opset 12 always inference: x, and a mask of ones of x's type (opset 7)."""
     return [x, np.ones_like(x)][:n_outputs]
 
 
-@operator("Dropout", since=10)
+@operator("Dropout", since=10, rounding=EXACT)
 def dropout_with_ratio_attribute(x: Array, *, ratio: float = 0.5, n_outputs: int = 1) -> Sequence[Array]:
+    """Below opset 12 always inference: x, and a mask of true."""
     return [x, np.ones(x.shape, dtype=bool)][:n_outputs]
 
 
-@operator("Dropout", since=12)
+@operator("Dropout", since=12, rounding=EXACT)
 def dropout(
     x: Array,
     ratio: Array | None = None,
@@ -171,6 +195,7 @@ def dropout(
     seed: int | None = None,
     n_outputs: int = 1,
 ) -> Sequence[Array]:
+    """x, and a mask of true: inference, or training with a ratio of 0."""
     if training_mode is not None and training_mode.item() and (ratio is None or ratio.item() != 0):
         raise NotImplementedError("training mode draws random numbers, and the reference is deterministic")
     return [x, np.ones(x.shape, dtype=bool)][:n_outputs]

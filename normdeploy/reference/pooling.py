@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.rounding_model import EXACT, FUNCTION, Keywords, sum_of
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
 
 
-@operator("MaxPool", since=1)
+def _kernel_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return math.prod(keywords["kernel_shape"])
+
+
+def _map_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return math.prod(inputs[0].shape[2:])
+
+
+@operator("MaxPool", since=1, rounding=EXACT)
 def max_pool(
     x: Array,
     *,
@@ -29,7 +39,10 @@ def max_pool(
     strides: Sequence[int] | None = None,
     n_outputs: int = 1,
 ) -> Sequence[Array]:
-    """Also each maximum's index in x flattened, column-major within a map if storage_order is 1."""
+    """The maximum of each window: (N, C, *sizes) -> (N, C, *outputs).
+
+    Also each maximum's index in x flattened, column-major within a map if storage_order is 1.
+    """
     windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     lowest = -np.inf if is_floating(x.dtype) else np.iinfo(x.dtype).min
     padded = windows.pad(x, lowest)
@@ -37,7 +50,7 @@ def max_pool(
     return [y] if n_outputs == 1 else [y, _argmax_indices(padded, windows, storage_order)]
 
 
-@operator("AveragePool", since=1)
+@operator("AveragePool", since=1, rounding=sum_of(_kernel_size, plain=True))
 def average_pool(
     x: Array,
     *,
@@ -49,12 +62,15 @@ def average_pool(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Array:
-    """The divisor counts elements of the input only, or with count_include_pad of its border as well."""
+    """The mean of each window: (N, C, *sizes) -> (N, C, *outputs).
+
+    The divisor counts elements of the input only, or with count_include_pad of its border as well.
+    """
     windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     return _along_axes(windows.pad(x, 0), windows, np.add) / windows.counts(bool(count_include_pad))
 
 
-@operator("LpPool", since=2)
+@operator("LpPool", since=2, rounding=FUNCTION.of_sum(_kernel_size))
 def lp_pool(
     x: Array,
     *,
@@ -66,24 +82,27 @@ def lp_pool(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Array:
-    """(Σ |x|ᵖ)^(1/p)."""
+    """(Σ |x|ᵖ)^(1/p) of each window: (N, C, *sizes) -> (N, C, *outputs)."""
     windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     powers = np.abs(windows.pad(x, 0)) ** p
     return np.asarray(_along_axes(powers, windows, np.add) ** (1 / p))
 
 
-@operator("GlobalAveragePool", since=1)
+@operator("GlobalAveragePool", since=1, rounding=sum_of(_map_size, plain=True))
 def global_average_pool(x: Array) -> Array:
+    """The mean of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
     return np.asarray(x.mean(axis=tuple(range(2, x.ndim)), keepdims=True))
 
 
-@operator("GlobalMaxPool", since=1)
+@operator("GlobalMaxPool", since=1, rounding=EXACT)
 def global_max_pool(x: Array) -> Array:
+    """The maximum of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
     return np.asarray(x.max(axis=tuple(range(2, x.ndim)), keepdims=True))
 
 
-@operator("GlobalLpPool", since=2)
+@operator("GlobalLpPool", since=2, rounding=FUNCTION)
 def global_lp_pool(x: Array, *, p: int = 2) -> Array:
+    """(Σ |x|ᵖ)^(1/p) of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
     powers = np.abs(x) ** p
     return np.asarray(powers.sum(axis=tuple(range(2, x.ndim)), keepdims=True) ** (1 / p))
 

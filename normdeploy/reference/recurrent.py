@@ -8,12 +8,14 @@ x: (T, N, I), w: (D, G·H, I), r: (D, G·H, H), b: (D, 2·G·H), initial states:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.reference.activation import hard_sigmoid, leaky_relu, relu, sigmoid, softplus, softsign
 from normdeploy.reference.indexing import reverse_sequence
+from normdeploy.reference.rounding_model import Keywords, recurrent
 from normdeploy.reference.signature import operator
 
 _Activation = Callable[[Array], Array]
@@ -32,7 +34,19 @@ _ACTIVATIONS: dict[str, _Activation] = {
 }
 
 
-@operator("RNN", since=7)
+def _steps(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return int(inputs[0].shape[0])
+
+
+def _terms(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    """(G·H + I) for each step."""
+    return int(sum(inputs[1].shape[1:])) * _steps(keywords, inputs)
+
+
+_ROUNDING = recurrent(_terms, _steps)
+
+
+@operator("RNN", since=7, rounding=_ROUNDING)
 def rnn(
     x: Array,
     w: Array,
@@ -49,7 +63,7 @@ def rnn(
     hidden_size: int | None = None,
     layout: int = 0,
 ) -> Sequence[Array]:
-    """h = f(x Wᵀ + h Rᵀ + b)."""
+    """h' = f(x Wᵀ + h Rᵀ + b)."""
     _require_plain(activation_alpha, activation_beta)
     bias = _bias(b, r).sum(axis=1)
 
@@ -60,7 +74,7 @@ def rnn(
     return _recur(x, r, sequence_lens, [initial_h], direction, layout, activations, 1, cell)
 
 
-@operator("GRU", since=7)
+@operator("GRU", since=7, rounding=_ROUNDING)
 def gru(
     x: Array,
     w: Array,
@@ -96,7 +110,7 @@ def gru(
     return _recur(x, r, sequence_lens, [initial_h], direction, layout, activations, 2, cell)
 
 
-@operator("LSTM", since=7)
+@operator("LSTM", since=7, rounding=_ROUNDING)
 def lstm(
     x: Array,
     w: Array,

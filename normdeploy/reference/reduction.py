@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.rounding_model import EXACT, FUNCTION, Keywords, sum_of
 from normdeploy.reference.signature import operator
 
 Axes = tuple[int, ...] | None
@@ -79,137 +81,167 @@ def _by_input(reduction: _Reduction, x: Array, axes: Array | None, keepdims: int
     return reduction(x, chosen if chosen or noop else None, bool(keepdims))
 
 
-@operator("ReduceSum", since=1)
+def _reduced(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    shape = inputs[0].shape
+    axes = keywords.get("axes") or ()
+    if len(inputs) > 1 and inputs[1] is not None:
+        axes = inputs[1].ravel().tolist()
+    return math.prod(shape[axis] for axis in axes) if axes else math.prod(shape)
+
+
+@operator("ReduceSum", since=1, rounding=sum_of(_reduced, plain=True))
 def reduce_sum_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """Σ x over the given axes. Below opset 13 they are an attribute."""
     return _by_attribute(_sum, x, axes, keepdims)
 
 
-@operator("ReduceSum", since=13)
+@operator("ReduceSum", since=13, rounding=sum_of(_reduced, plain=True))
 def reduce_sum(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """Σ x over the given axes, by default all."""
     return _by_input(_sum, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceMean", since=1)
+@operator("ReduceMean", since=1, rounding=sum_of(_reduced, plain=True))
 def reduce_mean_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """The mean of x over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_mean, x, axes, keepdims)
 
 
-@operator("ReduceMean", since=18)
+@operator("ReduceMean", since=18, rounding=sum_of(_reduced, plain=True))
 def reduce_mean(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """The mean of x over the given axes, by default all."""
     return _by_input(_mean, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceProd", since=1)
+@operator("ReduceProd", since=1, rounding=FUNCTION.of_sum(_reduced))
 def reduce_prod_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """The product of x over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_prod, x, axes, keepdims)
 
 
-@operator("ReduceProd", since=18)
+@operator("ReduceProd", since=18, rounding=FUNCTION.of_sum(_reduced))
 def reduce_prod(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """The product of x over the given axes, by default all."""
     return _by_input(_prod, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceMax", since=1)
+@operator("ReduceMax", since=1, rounding=EXACT)
 def reduce_max_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """The maximum of x over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_max, x, axes, keepdims)
 
 
-@operator("ReduceMax", since=18)
+@operator("ReduceMax", since=18, rounding=EXACT)
 def reduce_max(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """The maximum of x over the given axes, by default all."""
     return _by_input(_max, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceMin", since=1)
+@operator("ReduceMin", since=1, rounding=EXACT)
 def reduce_min_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """The minimum of x over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_min, x, axes, keepdims)
 
 
-@operator("ReduceMin", since=18)
+@operator("ReduceMin", since=18, rounding=EXACT)
 def reduce_min(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """The minimum of x over the given axes, by default all."""
     return _by_input(_min, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceL1", since=1)
+@operator("ReduceL1", since=1, rounding=sum_of(_reduced, plain=True))
 def reduce_l1_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """Σ |x| over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_l1, x, axes, keepdims)
 
 
-@operator("ReduceL1", since=18)
+@operator("ReduceL1", since=18, rounding=sum_of(_reduced, plain=True))
 def reduce_l1(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """Σ |x| over the given axes, by default all."""
     return _by_input(_l1, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceL2", since=1)
+@operator("ReduceL2", since=1, rounding=FUNCTION.of_sum(_reduced, plain=True))
 def reduce_l2_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """√(Σ x²) over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_l2, x, axes, keepdims)
 
 
-@operator("ReduceL2", since=18)
+@operator("ReduceL2", since=18, rounding=FUNCTION.of_sum(_reduced, plain=True))
 def reduce_l2(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """√(Σ x²) over the given axes, by default all."""
     return _by_input(_l2, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceSumSquare", since=1)
+@operator("ReduceSumSquare", since=1, rounding=sum_of(_reduced, plain=True))
 def reduce_sum_square_axes_attribute(
     x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1
 ) -> Array:
+    """Σ x² over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_sum_square, x, axes, keepdims)
 
 
-@operator("ReduceSumSquare", since=18)
+@operator("ReduceSumSquare", since=18, rounding=sum_of(_reduced, plain=True))
 def reduce_sum_square(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """Σ x² over the given axes, by default all."""
     return _by_input(_sum_square, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceLogSum", since=1)
+@operator("ReduceLogSum", since=1, rounding=FUNCTION.of_sum(_reduced, plain=True))
 def reduce_log_sum_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
+    """log(Σ x) over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_log_sum, x, axes, keepdims)
 
 
-@operator("ReduceLogSum", since=18)
+@operator("ReduceLogSum", since=18, rounding=FUNCTION.of_sum(_reduced, plain=True))
 def reduce_log_sum(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """log(Σ x) over the given axes, by default all."""
     return _by_input(_log_sum, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceLogSumExp", since=1)
+@operator("ReduceLogSumExp", since=1, rounding=FUNCTION.of_sum(_reduced, plain=True))
 def reduce_log_sum_exp_axes_attribute(
     x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1
 ) -> Array:
+    """log(Σ exp(x)) over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_log_sum_exp, x, axes, keepdims)
 
 
-@operator("ReduceLogSumExp", since=18)
+@operator("ReduceLogSumExp", since=18, rounding=FUNCTION.of_sum(_reduced, plain=True))
 def reduce_log_sum_exp(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
+    """log(Σ exp(x)) over the given axes, by default all."""
     return _by_input(_log_sum_exp, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ArgMax", since=1)
+@operator("ArgMax", since=1, rounding=EXACT)
 def arg_max(x: Array, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Array:
+    """The index of the maximum along an axis: the first, or the last with select_last_index."""
     return _arg_extreme(np.argmax, x, axis, keepdims, select_last_index)
 
 
-@operator("ArgMin", since=1)
+@operator("ArgMin", since=1, rounding=EXACT)
 def arg_min(x: Array, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Array:
+    """The index of the minimum along an axis: the first, or the last with select_last_index."""
     return _arg_extreme(np.argmin, x, axis, keepdims, select_last_index)
 
 
@@ -219,13 +251,19 @@ def _arg_extreme(find: Any, x: Array, axis: int, keepdims: int, select_last_inde
     return np.asarray(find(x, axis=axis, keepdims=bool(keepdims)))
 
 
-@operator("CumSum", since=11)
+def _longest_axis(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return max(inputs[0].shape, default=1)
+
+
+@operator("CumSum", since=11, rounding=sum_of(_longest_axis, plain=True))
 def cum_sum(x: Array, axis: Array, *, exclusive: int = 0, reverse: int = 0) -> Array:
+    """Sums of what stands up to each element along an axis."""
     return _cumulative(np.add, x, axis, exclusive, reverse)
 
 
-@operator("CumProd", since=26)
+@operator("CumProd", since=26, rounding=FUNCTION)
 def cum_prod(x: Array, axis: Array, *, exclusive: int = 0, reverse: int = 0) -> Array:
+    """Products of what stands up to each element along an axis."""
     return _cumulative(np.multiply, x, axis, exclusive, reverse)
 
 

@@ -24,7 +24,7 @@ from normdeploy.reference import (
     reduction,
     resampling,
 )
-from normdeploy.reference.edge import delegated
+from normdeploy.reference.delegated import delegated
 from normdeploy.reference.signature import ReferenceOperator, marked_operators
 
 _MODULES: tuple[ModuleType, ...] = (

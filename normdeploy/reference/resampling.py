@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import FUNCTION
 from normdeploy.reference.signature import operator
 from normdeploy.resources import require_memory
 
@@ -36,24 +37,27 @@ _NEAREST: dict[str, Callable[[Array], Array]] = {
 }
 
 
-@operator("Upsample", since=7)
+@operator("Upsample", since=7, rounding=FUNCTION)
 def upsample_scales_attribute(x: Array, *, scales: Sequence[float], mode: str = "nearest") -> Array:
+    """Upsample below opset 9, where the scales are an attribute."""
     return upsample(x, np.asarray(scales), mode=mode)
 
 
-@operator("Upsample", since=9)
+@operator("Upsample", since=9, rounding=FUNCTION)
 def upsample(x: Array, scales: Array, *, mode: str = "nearest") -> Array:
+    """x scaled up along each axis: Resize with asymmetric coordinates that round down."""
     return resize(
         x, None, scales, mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode="floor"
     )
 
 
-@operator("Resize", since=10)
+@operator("Resize", since=10, rounding=FUNCTION)
 def resize_asymmetric(x: Array, scales: Array, *, mode: str = "nearest") -> Array:
+    """Resize of opset 10, which is Upsample."""
     return upsample(x, scales, mode=mode)
 
 
-@operator("Resize", since=11)
+@operator("Resize", since=11, rounding=FUNCTION)
 def resize(
     x: Array,
     roi: Array | None = None,
@@ -70,7 +74,10 @@ def resize(
     mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
 ) -> Array:
-    """Either `scales` or `sizes` for `axes` (by default all); `roi` for tf_crop_and_resize only."""
+    """x interpolated to a new size, given by `scales` or `sizes` for `axes` (by default all of them).
+
+    `roi` is read by the coordinate mode tf_crop_and_resize only.
+    """
     chosen = [axis % x.ndim for axis in (axes if axes is not None else range(x.ndim))]
     crops = coordinate_transformation_mode == "tf_crop_and_resize"
     regions = _regions(roi if crops else None, len(chosen))

@@ -30,12 +30,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.execution_plan import OperatorCall
+from normdeploy.reference.rounding_model import RoundingModel
 
 _UNIT_ROUNDOFF = {
     ir.DataType.DOUBLE: 2.0**-53,
@@ -50,41 +51,7 @@ _SMALLEST_NORMAL = {
     ir.DataType.BFLOAT16: 2.0**-126,
 }
 
-_EXACT = """
-    Abs ArgMax ArgMin Ceil Clip Compress Concat Constant ConstantOfShape DepthToSpace Dropout
-    Expand EyeLike Flatten Floor Gather GatherElements GatherND GlobalMaxPool Identity If LeakyRelu Loop Max
-    MaxPool MaxUnpool Min Neg NonZero OneHot Pad PRelu Range ReduceMax ReduceMin Relu Reshape ReverseSequence
-    Round Scan ScatterElements ScatterND Shape Sign Size Slice Sort SpaceToDepth Split Squeeze Tile TopK
-    Transpose Trilu Unique Unsqueeze Where
-"""
-"""Operators that move, select or negate numbers, and those whose bodies are computed node by node."""
-
-_BOUNDED = "Cos Erf Gelu HardSigmoid LogSoftmax Mish Sigmoid Sin Softmax Softplus Swish Tanh"
-"""Functions that are approximated with an absolute error, too."""
-
-_CANCELLING = """
-    BatchNormalization GroupNormalization InstanceNormalization LayerNormalization LpNormalization
-    MeanVarianceNormalization RMSNormalization
-"""
-"""Their first operand's rounding counts, since they subtract numbers as large as it."""
-
-_SIMPLE = """
-    Add AveragePool Conv ConvTranspose CumSum Div Einsum Gemm GlobalAveragePool MatMul Mul Reciprocal ReduceL1
-    ReduceMean ReduceSum ReduceSumSquare Sqrt Sub Sum
-"""
-"""Each step is correctly rounded."""
-
-_MOVES = frozenset(_EXACT.split())
-_CORRECTLY_ROUNDED = frozenset(["Add", "Cast", "CastLike", "Div", "Mul", "Reciprocal", "Sqrt", "Sub"])
-"""No error where the type holds the exact result: integers in floating point stay integers."""
-
-_RECURRENT = frozenset(["GRU", "LSTM", "RNN"])
-"""Their states pass through bounded functions at each step."""
-
-_ULPS = {**dict.fromkeys(_SIMPLE.split(), 1.0), "Cast": 0.0, "CastLike": 0.0}
-_APPROXIMATE_ULPS = 4.0
-_ABSOLUTE_ULPS = dict.fromkeys(_BOUNDED.split(), _APPROXIMATE_ULPS)
-_CANCELS = frozenset(_CANCELLING.split())
+_LONGEST_CHAIN = 512
 
 
 class RandomRounding:
@@ -101,14 +68,15 @@ class RandomRounding:
         self._amplitude = amplitude
         self._weights = weights
 
-    def operands(self, node: ir.Node, arguments: Sequence[Array | None]) -> list[Array | None]:
+    def operands(self, call: OperatorCall, arguments: Sequence[Array | None]) -> list[Array | None]:
         """A node's inputs, the first with the error that its inner sums make of it."""
+        node, model = call.node, call.operator.rounding
         arguments = list(arguments)
         first = arguments[0] if arguments else None
         if first is None or not is_floating(first.dtype):
             return arguments
-        terms, error = _terms(node, arguments), 0.0
-        if terms > 1 or node.op_type in _CANCELS:
+        terms, error = model.count_terms(call.keywords, arguments), 0.0
+        if terms > 1 or model.cancels:
             error = max(1.0, 0.41 * math.sqrt(terms)) * _inner_roundoff(node.outputs[0].dtype)
         weight = node.inputs[1] if len(arguments) > 1 else None
         if self._weights and weight is not None and _is_weight(weight, arguments[1]):
@@ -121,36 +89,34 @@ class RandomRounding:
         return arguments
 
     def results(
-        self, node: ir.Node, arguments: Sequence[Array | None], results: Sequence[Array]
+        self, call: OperatorCall, arguments: Sequence[Array | None], results: Sequence[Array]
     ) -> list[Array]:
         """A node's outputs, each with the error of its computation and of its storage."""
-        if node.op_type in _MOVES:
+        model = call.operator.rounding
+        if model.exact:
             return list(results)
-        ulps = _ULPS.get(node.op_type, _APPROXIMATE_ULPS)
-        terms = _terms(node, arguments)
-        outputs = zip(node.outputs, results, strict=False)
-        steps = arguments[0].shape[0] if node.op_type in _RECURRENT and arguments[0] is not None else 1
-        disturbed = [self._stored(node, value.dtype, array, ulps, terms, steps) for value, array in outputs]
-        if node.op_type == "LRN" and arguments[0] is not None:
-            disturbed[0] = self._disturbed(disturbed[0], _running_sum_error(node, arguments[0], results[0]))
+        terms = model.count_terms(call.keywords, arguments)
+        steps = model.count_steps(call.keywords, arguments)
+        outputs = zip(call.node.outputs, results, strict=False)
+        disturbed = [self._stored(model, value.dtype, array, terms, steps) for value, array in outputs]
+        if model.running_sum and arguments[0] is not None:
+            disturbed[0] = self._disturbed(disturbed[0], _running_sum_error(call, arguments[0], results[0]))
         return disturbed
 
     def _stored(
-        self, node: ir.Node, dtype: ir.DataType | None, array: Array, ulps: float, terms: int, steps: int
+        self, model: RoundingModel, dtype: ir.DataType | None, array: Array, terms: int, steps: int
     ) -> Array:
         if not is_floating(array.dtype):
             return array
         unit, inner = _roundoff(dtype), _inner_roundoff(dtype)
-        relative = unit + inner * (ulps + (0.33 * math.sqrt(terms) if terms > 1 else 0.0))
-        if node.op_type in _PLAIN_SUMS:
+        relative = unit + inner * (model.ulps + (0.33 * math.sqrt(terms) if terms > 1 else 0.0))
+        if model.plain_sum:
             relative += inner * 0.2 * min(terms, _LONGEST_CHAIN)
+        relative *= math.sqrt(steps)
         absolute = unit * _SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
-        absolute += inner * _ABSOLUTE_ULPS.get(node.op_type, 0.0)
-        if node.op_type in _RECURRENT:
-            relative *= math.sqrt(steps)
-            absolute += _APPROXIMATE_ULPS * inner * math.sqrt(steps)
+        absolute += inner * model.absolute_ulps * math.sqrt(steps)
         disturbed = self._disturbed(array, relative, absolute)
-        if node.op_type in _CORRECTLY_ROUNDED:
+        if model.correctly_rounded:
             np.copyto(disturbed, array, where=_is_representable(array, dtype))
         return disturbed
 
@@ -180,19 +146,21 @@ class RandomRounding:
         return values
 
 
-def _running_sum_error(node: ir.Node, x: Array, y: Array) -> Array:
+def _running_sum_error(call: OperatorCall, x: Array, y: Array) -> Array:
     """Relative error of LRN where its window slides over the channels.
 
     A runtime that adds the next square and takes off the last errs by the size of the sum in each of C
     steps, so a small sum keeps the error of a large one before it: β·u·√(C/4)·(largest base over the
     channels)/base, where the base of the power is (x/y)^(1/β).
     """
-    beta = node.attributes.get_float("beta", 0.75)
+    beta = call.keywords.get("beta", 0.75)
     with np.errstate(all="ignore"):
         base = np.abs(x / y) ** (1 / beta)
         share = np.max(base, axis=1, keepdims=True, initial=0.0, where=np.isfinite(base)) / base
     steps = math.sqrt(x.shape[1] / 4)
-    error: Array = np.nan_to_num(beta * steps * _inner_roundoff(node.outputs[0].dtype) * share, posinf=0.0)
+    error: Array = np.nan_to_num(
+        beta * steps * _inner_roundoff(call.node.outputs[0].dtype) * share, posinf=0.0
+    )
     return error
 
 
@@ -212,59 +180,3 @@ def _inner_roundoff(dtype: ir.DataType | None) -> float:
 
 def _is_weight(value: ir.Value, array: Array | None) -> bool:
     return value.const_value is not None and array is not None and is_floating(array.dtype)
-
-
-def _terms(node: ir.Node, arguments: Sequence[Array | None]) -> int:
-    """How many terms each of the node's sums has; 1 where it takes none."""
-    rule = _SUMS.get(node.op_type)
-    if rule is None or not arguments or arguments[0] is None:
-        return 1
-    return max(1, int(rule(node, arguments)))
-
-
-def _axis_length(node: ir.Node, arguments: Sequence[Any]) -> int:
-    shape = arguments[0].shape
-    return int(shape[node.attributes.get_int("axis", -1) % len(shape)]) if shape else 1
-
-
-def _reduced(node: ir.Node, arguments: Sequence[Any]) -> int:
-    shape = arguments[0].shape
-    axes = node.attributes.get_ints("axes", ())
-    if len(arguments) > 1 and arguments[1] is not None:
-        axes = [int(axis) for axis in arguments[1].ravel()]
-    return math.prod(shape[axis] for axis in axes) if axes else math.prod(shape)
-
-
-def _kernel(node: ir.Node, arguments: Sequence[Any]) -> int:
-    return math.prod(node.attributes.get_ints("kernel_shape", ()))
-
-
-_PLAIN_SUMS = (
-    "AveragePool", "CumSum", "GlobalAveragePool", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
-    "ReduceMean", "ReduceSum", "ReduceSumSquare",
-)  # fmt: skip
-_LONGEST_CHAIN = 512
-
-_SUMS: dict[str, Any] = {
-    "Conv": lambda node, arrays: math.prod(arrays[1].shape[1:]),
-    "ConvTranspose": lambda node, arrays: math.prod((arrays[1].shape[0], *arrays[1].shape[2:])),
-    "Gemm": lambda node, arrays: arrays[0].shape[0 if node.attributes.get_int("transA", 0) else 1],
-    "MatMul": lambda node, arrays: arrays[0].shape[-1],
-    "Einsum": lambda node, arrays: arrays[0].size,
-    "AveragePool": _kernel,
-    "LpPool": _kernel,
-    "GlobalAveragePool": lambda node, arrays: math.prod(arrays[0].shape[2:]),
-    "CumSum": lambda node, arrays: max(arrays[0].shape, default=1),
-    "LRN": lambda node, arrays: node.attributes.get_int("size"),
-    "Softmax": _axis_length,
-    "LogSoftmax": _axis_length,
-    "LSTM": lambda node, arrays: sum(arrays[1].shape[1:]) * arrays[0].shape[0],
-    "GRU": lambda node, arrays: sum(arrays[1].shape[1:]) * arrays[0].shape[0],
-    "RNN": lambda node, arrays: sum(arrays[1].shape[1:]) * arrays[0].shape[0],
-    **dict.fromkeys(
-        ("ReduceSum", "ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd",
-         "ReduceSumSquare"),
-        _reduced,
-    ),
-}  # fmt: skip
-"""ReferenceOperator -> the number of terms in each of its sums."""

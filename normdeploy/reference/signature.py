@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import RoundingModel
 
 Body = Callable[..., list[Array]]
 """A subgraph, ready to be called with its inputs."""
@@ -28,7 +29,17 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class ReferenceOperator:
-    """A function, and the operator that it computes from opset version `since` on."""
+    """A function, and the operator that it computes from opset version `since` on.
+
+    Attributes:
+        op_type: the operator's name.
+        domain: "" for ONNX's own.
+        since: the first opset version whose operator the function computes.
+        function: see the module.
+        attributes: the names of its attributes.
+        takes_n_outputs: whether the function is told how many outputs a node has.
+        rounding: how its result errs in an arithmetic of lower precision.
+    """
 
     op_type: str
     domain: str
@@ -36,14 +47,37 @@ class ReferenceOperator:
     function: Callable[..., Result]
     attributes: frozenset[str]
     takes_n_outputs: bool
+    rounding: RoundingModel
 
 
-def operator(op_type: str, *, since: int, domain: str = "") -> Callable[[_Function], _Function]:
-    """Mark a function as the ONNX operator `op_type` from opset version `since` on."""
+@dataclass(frozen=True)
+class _Mark:
+    op_type: str
+    domain: str
+    since: int
+    rounding: RoundingModel
+
+
+def operator(
+    op_type: str, *, since: int, rounding: RoundingModel, domain: str = ""
+) -> Callable[[_Function], _Function]:
+    """Mark a function as an ONNX operator.
+
+    A function may carry several marks, where several operators or versions are computed alike.
+
+    Args:
+        op_type: the operator's name.
+        since: the first opset version whose operator the function computes.
+        rounding: how its result errs; see `normdeploy.reference.rounding_model`.
+        domain: "" for ONNX's own.
+
+    Returns:
+        A decorator that gives back the function itself.
+    """
 
     def mark(function: _Function) -> _Function:
         marks = getattr(function, _MARKS, ())
-        setattr(function, _MARKS, (*marks, (op_type, domain, since)))
+        setattr(function, _MARKS, (*marks, _Mark(op_type, domain, since, rounding)))
         return function
 
     return mark
@@ -51,7 +85,7 @@ def operator(op_type: str, *, since: int, domain: str = "") -> Callable[[_Functi
 
 def marked_operators(function: Callable[..., Any]) -> list[ReferenceOperator]:
     """The operators that a function is marked as."""
-    marks: tuple[tuple[str, str, int], ...] = getattr(function, _MARKS, ())
+    marks: tuple[_Mark, ...] = getattr(function, _MARKS, ())
     if not marks:
         return []
     keywords = {
@@ -59,5 +93,15 @@ def marked_operators(function: Callable[..., Any]) -> list[ReferenceOperator]:
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    attributes = frozenset(keywords - {"n_outputs"})
-    return [ReferenceOperator(*mark, function, attributes, "n_outputs" in keywords) for mark in marks]
+    return [
+        ReferenceOperator(
+            mark.op_type,
+            mark.domain,
+            mark.since,
+            function,
+            attributes=frozenset(keywords - {"n_outputs"}),
+            takes_n_outputs="n_outputs" in keywords,
+            rounding=mark.rounding,
+        )
+        for mark in marks
+    ]

@@ -14,7 +14,7 @@ import pytest
 
 from normdeploy.errors import NormdeployError
 from normdeploy.reference import Evaluator
-from normdeploy.reference.edge import DELEGATED
+from normdeploy.reference.delegated import DELEGATED
 from normdeploy.reference.registry import OPERATORS, lookup
 
 # Tests that the reference does not pass, each with the reason. test_exclusions_are_needed holds that

@@ -6,7 +6,7 @@ does not belong here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,34 +15,33 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import EXACT, FUNCTION, RoundingModel
 from normdeploy.reference.signature import ReferenceOperator
 
-DELEGATED = frozenset(
-    {
-        "AffineGrid",
-        "Attention",
-        "CausalConvWithState",
-        "CenterCropPad",
-        "Col2Im",
-        "ConvInteger",
-        "DFT",
-        "DeformConv",
-        "GridSample",
-        "LinearAttention",
-        "MatMulInteger",
-        "MaxUnpool",
-        "NegativeLogLikelihoodLoss",
-        "NonMaxSuppression",
-        "QLinearConv",
-        "QLinearMatMul",
-        "RoiAlign",
-        "RotaryEmbedding",
-        "STFT",
-        "SoftmaxCrossEntropyLoss",
-        "SwiGLU",
-        "TensorScatter",
-    }
-)
+DELEGATED: Mapping[str, RoundingModel] = {
+    "AffineGrid": FUNCTION,
+    "Attention": FUNCTION,
+    "CausalConvWithState": FUNCTION,
+    "CenterCropPad": FUNCTION,
+    "Col2Im": FUNCTION,
+    "ConvInteger": FUNCTION,
+    "DFT": FUNCTION,
+    "DeformConv": FUNCTION,
+    "GridSample": FUNCTION,
+    "LinearAttention": FUNCTION,
+    "MatMulInteger": FUNCTION,
+    "MaxUnpool": EXACT,
+    "NegativeLogLikelihoodLoss": FUNCTION,
+    "NonMaxSuppression": FUNCTION,
+    "QLinearConv": FUNCTION,
+    "QLinearMatMul": FUNCTION,
+    "RoiAlign": FUNCTION,
+    "RotaryEmbedding": FUNCTION,
+    "STFT": FUNCTION,
+    "SoftmaxCrossEntropyLoss": FUNCTION,
+    "SwiGLU": FUNCTION,
+    "TensorScatter": FUNCTION,
+}
 """Operators of the default domain."""
 
 
@@ -60,7 +59,9 @@ def delegated(op_type: str, opset: int) -> ReferenceOperator | None:
     def compute(*inputs: Array | None, n_outputs: int, **attributes: Any) -> Sequence[Array]:
         return _run_single_node(op_type, opset, inputs, n_outputs, attributes)
 
-    return ReferenceOperator(op_type, "", schema.since_version, compute, frozenset(schema.attributes), True)
+    return ReferenceOperator(
+        op_type, "", schema.since_version, compute, frozenset(schema.attributes), True, DELEGATED[op_type]
+    )
 
 
 def _run_single_node(
