@@ -3,6 +3,7 @@
 # make lint   types, style, format
 # make docs   the documentation as a site, in site/
 # make bench  every benchmark, with its ratios
+# make clean  removes what these made
 # Each sets up .venv first; nothing else has to be done before.
 
 PYTHON ?= python3
@@ -36,7 +37,8 @@ bench: .venv/ready-test
 	set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
