@@ -46,7 +46,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """Point links to the site's pages, and put tables in the place of schemas."""
     own = page.file.src_uri
     source = ELSEWHERE.get(own, f"docs/{own}")
-    parts = re.split(r"(^```.*?^```$|``?[^`\n]+``?)", markdown, flags=re.MULTILINE | re.DOTALL)
+    parts = re.split(r"(^```.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL)
     parts[::2] = [_LINK.sub(lambda found: _link(found, source, own), part) for part in parts[::2]]
     return _SCHEMA.sub(lambda found: schema_table(found["name"]), "".join(parts))
 
