@@ -8,7 +8,8 @@ import onnx.parser
 import onnx_ir as ir
 
 from normdeploy.errors import ModelError
-from normdeploy.graph.scopes import located_nodes, standard_opset
+from normdeploy.graph.opsets import standard_opset
+from normdeploy.graph.scopes import located_nodes
 from normdeploy.lrn import LRN
 
 DOMAIN = "normdeploy"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from normdeploy.graph.edit import Editor
+from normdeploy.graph.opsets import standard_opset
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,6 @@ class Scope:
     def opset(self) -> int:
         """The version of the standard operators."""
         return standard_opset(self.opsets)
-
-
-def standard_opset(opsets: Mapping[str, int]) -> int:
-    """The version of the standard operators, which a model imports under either name of their domain; else 1.
-
-    Nodes need no such care: onnx_ir gives every node of the domain "ai.onnx" the domain "".
-    """
-    return opsets.get("", opsets.get("ai.onnx", 1))
 
 
 def scopes(model: ir.Model) -> list[Scope]:

@@ -9,6 +9,9 @@ import onnx_ir as ir
 Dim = int | str | None
 """A size, the name of an unknown one, or an unknown one without a name."""
 
+SLICE_TO_END = 2**31 - 1
+"""An end of a Slice that is as large means: to the end, however long the axis is."""
+
 
 def dims_of(shape: Iterable[int | ir.SymbolicDim]) -> tuple[Dim, ...]:
     """The sizes of a shape of onnx_ir."""

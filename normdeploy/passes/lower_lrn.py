@@ -3,7 +3,7 @@
 portable   LRN stays, as the standard's operator; IntraChannelLRN stays, and carries its body.
 tensorrt   LRN stays where ILRNLayer takes it, else becomes an exact graph; IntraChannelLRN as above.
 ort-cpu    both become graphs of standard operators, several times faster than onnxruntime's LRN and than
-           pools with Pow, and exact where its LRN refuses (`passes.lrn.forms`). The form goes by size:
+           pools with Pow, and exact where its LRN refuses (`passes.lrn.lowerings`). The form goes by size:
            across, a banded Conv while C ≤ 20 · n, since its cost grows with C and that of an AveragePool
            with n; within, a depthwise Conv, for n > 3 one for each axis (benchmarks/lrn_forms.py measures
            all forms).
@@ -18,14 +18,16 @@ import dataclasses
 
 import onnx_ir as ir
 
+from normdeploy.choices import Target
 from normdeploy.graph.edit import Editor
 from normdeploy.graph.intra_channel_lrn import match_function
 from normdeploy.graph.normalizations import is_lrn
-from normdeploy.graph.scopes import node_name, standard_opset
+from normdeploy.graph.opsets import BROADCASTING_OPSET, standard_opset
+from normdeploy.graph.scopes import node_name
 from normdeploy.lrn import LRN
 from normdeploy.native_support import unsupported_reasons
 from normdeploy.passes.lrn.lowerings import FORMS, QUOTIENT, Emitter, LoweringSite, applicable, quotient
-from normdeploy.passes.lrn.specification import MINIMUM_OPSET, Target, clip
+from normdeploy.passes.lrn.specification import clip
 from normdeploy.passes.report import LRNRecord, OptimizationReport, Refused
 
 CHANNELS_PER_SIZE = 20
@@ -118,8 +120,8 @@ def _why_kept(node: ir.Node, target: Target, opset: int) -> str | None:
         raise Refused("the type and rank of its input are not known")
     if rank < 3:
         raise Refused(f"its input has rank {rank}, below 3")
-    if opset < MINIMUM_OPSET:
-        raise Refused(f"other forms need opset {MINIMUM_OPSET}, the model has {opset}")
+    if opset < BROADCASTING_OPSET:
+        raise Refused(f"other forms need opset {BROADCASTING_OPSET}, the model has {opset}")
     return None
 
 

@@ -6,9 +6,10 @@ y = x / (k + α · Σ x²)^β comes in many forms: torch's exporters write about
        └──────────────────────────────────────────────────────────────────────────── Div ─ y
 
 others sum slices, convolve with a band of ones, multiply by roots or by a reciprocal. Every Div and Mul is
-tried as the end of one. Relative to each tensor that it may normalize, an interpreter works out exactly what
-it computes (`passes.lrn`). Where that is x · (k + a · Σ x²)^−β with a box around each element, along the
-channels or along all spatial axes, the operator takes its place. Nothing is evaluated on sample data.
+tried as the end of one. For each tensor that it may normalize, an interpreter works out the exact formula of
+its result (`passes.lrn.interpreter`). Where that is x · (k + a · Σ x²)^−β with a box around each element,
+along the channels or along all spatial axes, the operator takes its place. Nothing is evaluated on sample
+data.
 
 Across channels that is `LRN`, if the runtimes that the target asks for take it; within a channel
 `normdeploy.IntraChannelLRN`, which carries a body of standard operators. What comes close stays as it is,
@@ -22,14 +23,16 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from normdeploy.choices import Target
 from normdeploy.graph.edit import Editor
 from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
-from normdeploy.graph.scopes import node_name, standard_opset, subgraphs
+from normdeploy.graph.opsets import BROADCASTING_OPSET, standard_opset
+from normdeploy.graph.scopes import node_name, subgraphs
 from normdeploy.lrn import LRN
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.lrn.interpreter import Blocked, Interpreter, Power, sources
 from normdeploy.passes.lrn.rules import arithmetic, layout, windows
-from normdeploy.passes.lrn.specification import MINIMUM_OPSET, Target, specification, sums
+from normdeploy.passes.lrn.specification import box_sum, specification
 from normdeploy.passes.report import LRNRecord, OptimizationReport, Refused
 
 _RULES = {**arithmetic.RULES, **layout.RULES, **windows.RULES}
@@ -49,12 +52,12 @@ class RecoverLRN(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         constants, editor = Constants(model), Editor(model.graph)
         modified = False
-        if standard_opset(model.opset_imports) < MINIMUM_OPSET:
+        if standard_opset(model.opset_imports) < BROADCASTING_OPSET:
             return ir.passes.PassResult(model, modified)
         for graph in [model.graph, *model.graph.subgraphs()]:
             search = _Search(constants)
             for node in list(graph):
-                found = search.at(node)
+                found = search.ending_in(node)
                 if isinstance(found, LRNRecord):
                     self._report.lrn.append(found)
                 elif found:
@@ -66,7 +69,7 @@ class RecoverLRN(ir.passes.InPlacePass):
         refusals: list[LRNRecord] = []
         opset = standard_opset(model.opset_imports)
         for match in matches:
-            _state_shape(match)
+            _declare_shape(match)
             try:
                 spec = specification(match.power, match.x, opset, self._target)
             except Refused as reason:
@@ -74,7 +77,7 @@ class RecoverLRN(ir.passes.InPlacePass):
                 continue
             if spec is not None:
                 nodes = match.nodes
-                _put(editor, match, _replacement(match, spec, model))
+                _insert(editor, match, _replacement(match, spec, model))
                 _remove_unused(match.chain)
                 self._report.lrn.append(LRNRecord(nodes, "recovered"))
                 return True
@@ -105,7 +108,7 @@ class _Search:
         self._interpreters: dict[ir.Value, Interpreter] = {}
         self._done: set[ir.Node] = set()
 
-    def at(self, node: ir.Node) -> list[_Match] | LRNRecord | None:
+    def ending_in(self, node: ir.Node) -> list[_Match] | LRNRecord | None:
         """What ends in this node, or in one that only divides its result further: one match for each root."""
         if node.domain or node.op_type not in ("Div", "Mul") or node in self._done:
             return None
@@ -114,11 +117,11 @@ class _Search:
         matches: list[_Match] = []
         for root in roots:
             interpreter = self._interpreter(root)
-            meaning = interpreter.meaning(node.outputs[0])
-            if _is_lrn(meaning) and _has_window(node, interpreter):
+            formula = interpreter.formula(node.outputs[0])
+            if _is_lrn(formula) and _has_window(node, interpreter):
                 matches.append(self._extended(node, interpreter))
-            if isinstance(meaning, Blocked) and blocked is None:
-                blocked = LRNRecord(_names(node, interpreter), "kept", meaning.reason)
+            if isinstance(formula, Blocked) and blocked is None:
+                blocked = LRNRecord(_names(node, interpreter), "kept", formula.reason)
         if matches:
             return matches
         if blocked is not None:
@@ -153,11 +156,11 @@ class _Search:
     def _extended(self, node: ir.Node, interpreter: Interpreter) -> _Match:
         """The match with the nodes after it that divide by more powers of the same sum."""
         for following in _divisions(node):
-            if not _is_lrn(interpreter.meaning(following.outputs[0])):
+            if not _is_lrn(interpreter.formula(following.outputs[0])):
                 break
             self._done.add(following)
             node = following
-        power = interpreter.meaning(node.outputs[0])
+        power = interpreter.formula(node.outputs[0])
         assert isinstance(power, Power)
         return _Match(node, interpreter.root, power, tuple(_chain(node, interpreter)))
 
@@ -169,9 +172,9 @@ class _Search:
                 if squared in roots or squared.shape is None:
                     continue
                 interpreter = self._interpreter(squared)
-                if interpreter.meaning(root) is not None:
+                if interpreter.formula(root) is not None:
                     continue  # a part of the formula
-                power = arithmetic.as_power(interpreter.meaning(divisor))
+                power = arithmetic.as_power(interpreter.formula(divisor))
                 sign = 1 if node.op_type == "Div" else -1
                 if power is None or power.base is None or sign * power.exponent <= 0:
                     continue
@@ -181,14 +184,14 @@ class _Search:
         return None
 
 
-def _is_lrn(meaning: object) -> bool:
+def _is_lrn(formula: object) -> bool:
     return (
-        isinstance(meaning, Power)
-        and meaning.numerator is not None
-        and meaning.base is not None
-        and meaning.factor == 1
-        and meaning.exponent < 0
-        and meaning.numerator == meaning.base.axes
+        isinstance(formula, Power)
+        and formula.numerator is not None
+        and formula.base is not None
+        and formula.factor == 1
+        and formula.exponent < 0
+        and formula.numerator == formula.base.axes
     )
 
 
@@ -254,7 +257,7 @@ def _squared_above(value: ir.Value) -> Iterator[ir.Value]:
 def _is_local(power: Power) -> bool:
     """Whether the sum is over windows that move with the element."""
     try:
-        found = sums(power)
+        found = box_sum(power)
     except Refused:
         return True
     return not found.reduced and any(window != (0, 0) for window in found.windows.values())
@@ -270,7 +273,7 @@ def _replacement(match: _Match, spec: LRN, model: ir.Model) -> ir.Node:
     return intra_channel_lrn(match.x, spec, len(match.x.shape) - 2, name=match.end.name)
 
 
-def _state_shape(match: _Match) -> None:
+def _declare_shape(match: _Match) -> None:
     """Give the result the shape of x where inference could not tell it, for what follows."""
     result, base = match.end.outputs[0], match.power.base
     if result.shape is None and match.x.shape is not None and base is not None:
@@ -291,7 +294,7 @@ def _remove_unused(chain: Sequence[ir.Node]) -> None:
         graph.remove(node, safe=True)
 
 
-def _put(editor: Editor, match: _Match, operator: ir.Node) -> None:
+def _insert(editor: Editor, match: _Match, operator: ir.Node) -> None:
     """The operator in the match's place, with its result's axes as the match has them."""
     order = [axis for axes in match.power.numerator or () for axis in axes]
     result = operator.outputs[0]

@@ -5,7 +5,7 @@ import onnx_ir as ir
 from onnx import helper
 
 from normdeploy.graph.io import load
-from normdeploy.graph.scopes import located_nodes, node_name, scopes, standard_opset, subgraphs
+from normdeploy.graph.scopes import located_nodes, node_name, scopes, subgraphs
 from tests.builders import FLOAT, model, unary
 
 OUTER = "If 'outer' then_branch"
@@ -122,13 +122,7 @@ def test_nodes_without_a_name_go_by_their_first_result():
     assert node_name(node) == "own"
 
 
-def test_the_standard_operators_go_by_two_names():
-    assert standard_opset({"": 17, "own": 1}) == 17
-    assert standard_opset({"ai.onnx": 18}) == 18
-    assert standard_opset({"own": 3}) == 1
-
-
-def test_a_model_that_imports_them_by_the_long_name():
+def test_a_model_that_imports_the_standard_operators_by_their_long_name():
     proto = unary("Relu", [2])
     proto.opset_import[0].domain = "ai.onnx"
     (scope,) = scopes(load(proto))

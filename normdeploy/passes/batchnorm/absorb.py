@@ -26,7 +26,8 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.graph.edit import Editor
-from normdeploy.passes.batchnorm.affine import BROADCASTING_OPSET, Affine, Array, read_batchnorm
+from normdeploy.graph.opsets import BROADCASTING_OPSET
+from normdeploy.passes.batchnorm.affine import Affine, Array, read_batchnorm
 from normdeploy.passes.batchnorm.fold_plan import (
     FoldPlan,
     describe,

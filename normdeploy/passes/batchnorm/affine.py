@@ -15,13 +15,11 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from normdeploy.batchnorm import affine as batchnorm_affine
+from normdeploy.graph.opsets import BROADCASTING_OPSET
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.report import Refused
 
 Array = NDArray[np.float64]
-
-BROADCASTING_OPSET = 7
-"""From here on arithmetic broadcasts as NumPy does."""
 
 _PARAMETERS = ("scale", "bias", "mean", "variance")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.graph.opsets import BROADCASTING_OPSET
 from normdeploy.passes.batchnorm.absorb import DOWNSTREAM, UPSTREAM
-from normdeploy.passes.batchnorm.affine import BROADCASTING_OPSET, Affine
+from normdeploy.passes.batchnorm.affine import Affine
 from normdeploy.passes.batchnorm.commute import commute_downstream, commute_upstream, commutes
 from normdeploy.passes.batchnorm.fold_plan import FoldPlan, describe, narrowed, set_constant
 from normdeploy.passes.report import Refused

@@ -1,20 +1,22 @@
-"""What tensors mean relative to a root tensor x: sums of its squares, powers of those, its dimensions.
+"""Abstract interpretation of a graph: each tensor as a formula of one root tensor x.
 
-An `Interpreter` goes up from a tensor to x through operators that it knows (see `rules`)
-and gives each tensor on the way its meaning. What it cannot describe has none; where squares of x reach an
-operator in a way that no LRN has, the tensor is `Blocked`, with the reason.
+An `Interpreter` walks from a tensor upstream to x, through operators that it has rules for (see `rules`), and
+gives each tensor on the way its formula: sums of squares of x over windows, powers of those, dimensions of x.
+A tensor that it cannot describe has none. Where squares of x reach an operator in a way that no LRN has, the
+formula is `Blocked`, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.graph.shapes import dims_of
 from normdeploy.passes.constants import Constants
-from normdeploy.passes.lrn.axis_map import Dim
+from normdeploy.passes.lrn.axis_map import Length
 from normdeploy.passes.lrn.window_sums import WindowSums
 from normdeploy.passes.report import Refused
 
@@ -24,7 +26,14 @@ LARGEST = 4096
 
 @dataclass(frozen=True)
 class Power:
-    """factor · x^(0 or 1) · base^exponent; `numerator` tells how the dimensions of x lie, if it is there."""
+    """factor · x · base^exponent, or the same without x.
+
+    Args:
+        factor: a number.
+        numerator: the axes of x that each dimension holds; None where x is not a factor.
+        base: sums over windows; None where there is none.
+        exponent: of the base.
+    """
 
     factor: float
     numerator: tuple[tuple[int, ...], ...] | None
@@ -41,15 +50,15 @@ class Logarithm:
 
 
 @dataclass(frozen=True)
-class Dims:
+class Lengths:
     """Lengths of axes, as Shape gives them."""
 
-    values: tuple[Dim, ...]
+    values: tuple[Length, ...]
 
 
 @dataclass(frozen=True)
-class Truth:
-    """A condition that holds, or not, whatever the input."""
+class Condition:
+    """A boolean that is the same whatever the input."""
 
     holds: bool
 
@@ -61,23 +70,28 @@ class Blocked:
     reason: str
 
 
-Meaning = WindowSums | Power | Logarithm | Dims | Truth | Blocked
-Rule = Callable[["Interpreter", ir.Node, int], Meaning | None]
-"""Gives the meaning of a node's output (by number), or None; raises Refused where squares are misused."""
+Formula = WindowSums | Power | Logarithm | Lengths | Condition | Blocked
+Rule = Callable[["Interpreter", ir.Node, int], Formula | None]
+"""Gives the formula of a node's output (by number), or None; raises Refused where squares are misused."""
 
 
 class Interpreter:
-    """The meanings of tensors relative to one root."""
+    """The formulas of tensors relative to one root.
+
+    Args:
+        root: the tensor x, of known rank.
+        constants: of the model.
+        rules: operator -> its rule.
+    """
 
     def __init__(self, root: ir.Value, constants: Constants, rules: Mapping[str, Rule]) -> None:
-        assert root.shape is not None
         self.root, self.constants = root, constants
-        self.shape: tuple[Dim, ...] = tuple(_dim(root, index, dim) for index, dim in enumerate(root.shape))
+        self.shape: tuple[Length, ...] = _lengths(root)
         self._rules = rules
-        self._known: dict[ir.Value, Meaning | None] = {root: WindowSums.root(self.shape)}
+        self._known: dict[ir.Value, Formula | None] = {root: WindowSums.root(self.shape)}
 
-    def meaning(self, value: ir.Value | None) -> Meaning | None:
-        """What the tensor means; None where it cannot be told."""
+    def formula(self, value: ir.Value | None) -> Formula | None:
+        """The tensor in terms of the root; None where that is not known."""
         if value is None:
             return None
         stack = [value]
@@ -97,15 +111,15 @@ class Interpreter:
                 self._known[current] = self._compute(node, current)
         return self._known[value]
 
-    def input(self, node: ir.Node, index: int) -> Meaning | None:
-        """The meaning of a node's input."""
+    def input(self, node: ir.Node, index: int) -> Formula | None:
+        """The formula of a node's input, once it has been reached."""
         value = node.inputs[index] if index < len(node.inputs) else None
         return None if value is None else self._known.get(value)
 
     def window_sums(self, node: ir.Node, index: int = 0) -> WindowSums | None:
-        """The meaning of a node's input where it is a field."""
-        meaning = self.input(node, index)
-        return meaning if isinstance(meaning, WindowSums) else None
+        """The formula of a node's input where it is sums over windows."""
+        formula = self.input(node, index)
+        return formula if isinstance(formula, WindowSums) else None
 
     def computes(self, value: ir.Value) -> bool:
         """Whether a tensor that was reached holds numbers made from x (not, say, its dimensions)."""
@@ -115,16 +129,18 @@ class Interpreter:
         """A list that newer operator sets pass as a constant input, older ones as an attribute."""
         if attribute in node.attributes:
             return list(node.attributes.get_ints(attribute, ()))
-        array = self.constants.array(node.inputs[index]) if index < len(node.inputs) else None
-        return None if array is None else [int(item) for item in array.reshape(-1)]
+        return self.constants.integers(node.inputs[index]) if index < len(node.inputs) else None
 
-    def uniform(self, value: ir.Value | None, shape: tuple[Dim, ...] | list[Dim]) -> float | None:
-        """The number that a constant holds everywhere, if it broadcasts to the shape without enlarging it."""
+    def uniform(self, value: ir.Value | None, shape: Sequence[Length]) -> float | None:
+        """The number that a constant holds everywhere, if it broadcasts to the shape without enlarging it.
+
+        None where the tensor is no such constant.
+        """
         array = self.constants.array(value)
         if array is None or not array.size or array.ndim > len(shape):
             return None
-        dims = shape[len(shape) - array.ndim :]
-        if any(size not in (1, dim) for size, dim in zip(array.shape, dims, strict=True)):
+        lengths = shape[len(shape) - array.ndim :]
+        if any(size not in (1, length) for size, length in zip(array.shape, lengths, strict=True)):
             return None
         first = array.reshape(-1)[0]
         return float(first) if np.all(array == first) else None
@@ -132,7 +148,7 @@ class Interpreter:
     def _rule(self, node: ir.Node) -> Rule | None:
         return self._rules.get(node.op_type) if not node.domain else None
 
-    def _compute(self, node: ir.Node, value: ir.Value) -> Meaning | None:
+    def _compute(self, node: ir.Node, value: ir.Value) -> Formula | None:
         rule = self._rule(node)
         assert rule is not None
         inputs = [self._known.get(item) for item in node.inputs if item is not None]
@@ -158,7 +174,10 @@ def sources(node: ir.Node) -> list[ir.Value]:
     return inputs
 
 
-def _dim(value: ir.Value, index: int, dim: int | ir.SymbolicDim) -> Dim:
-    if isinstance(dim, int):
-        return dim
-    return dim.value if dim.value is not None else f"dimension {index} of {value.name}"
+def _lengths(value: ir.Value) -> tuple[Length, ...]:
+    """The lengths of a tensor's axes; an unknown one without a name gets one."""
+    assert value.shape is not None
+    return tuple(
+        f"dimension {index} of {value.name}" if dim is None else dim
+        for index, dim in enumerate(dims_of(value.shape))
+    )

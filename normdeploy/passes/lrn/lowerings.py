@@ -25,6 +25,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from normdeploy.graph.edit import Editor
+from normdeploy.graph.shapes import SLICE_TO_END
 from normdeploy.lrn import LRN
 
 QUOTIENT = ".quotient"
@@ -157,15 +158,12 @@ def slices(emit: Emitter, site: LoweringSite, squares: ir.Value) -> ir.Value:
     padded = emit.listed("Pad", squares, "padded", 11, ir.Shape(dims), pads=pads)
     parts = []
     for start in range(spec.size):
-        end = start + 1 - spec.size or _END
+        end = start + 1 - spec.size or SLICE_TO_END
         what = f"shift{start}"
         parts.append(
             emit.listed("Slice", padded, what, 10, site.x.shape, starts=[start], ends=[end], axes=[1])
         )
     return _scaled_and_shifted(emit, site, emit.node("Sum", parts, "sums"), spec.alpha_sum_over(1))
-
-
-_END = 2**31 - 1
 
 
 def depthwise(emit: Emitter, site: LoweringSite, squares: ir.Value) -> ir.Value:

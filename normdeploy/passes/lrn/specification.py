@@ -1,43 +1,43 @@
-"""The normalization that a power of sums of squares stands for, in the terms of an operator."""
+"""From a formula x · (constant + scale · Σ x²)^−β to the LRN operator that computes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.graph import intra_channel_lrn
+from normdeploy.choices import Target
+from normdeploy.graph.intra_channel_lrn import MINIMUM_OPSET
 from normdeploy.lrn import LRN, Convention, Region
 from normdeploy.native_support import unsupported_reasons
-from normdeploy.passes.lrn import axis_map as along
-from normdeploy.passes.lrn.axis_map import Window
+from normdeploy.passes.lrn import axis_map
 from normdeploy.passes.lrn.interpreter import Power
 from normdeploy.passes.report import Refused
 
-Target = Literal["portable", "ort-cpu", "tensorrt"]
-"""What a model is optimized for."""
-
-MINIMUM_OPSET = 7
-"""Where elementwise operators began to broadcast, and AveragePool to count the padding."""
-
-_MUST_TAKE = {"portable": ("onnxruntime", "tensorrt"), "tensorrt": ("tensorrt",), "ort-cpu": ()}
+_REQUIRED_RUNTIMES = {"portable": ("onnxruntime", "tensorrt"), "tensorrt": ("tensorrt",), "ort-cpu": ()}
 """Whose native operator has to take an LRN for a target; for ort-cpu it is lowered in any case."""
 
 
 @dataclass(frozen=True)
-class Sums:
-    """scale · Σ x² over windows + shift, and how far the windows reach along each axis of x."""
+class BoxSum:
+    """constant + scale · Σ x² over one box around each element.
+
+    Args:
+        windows: how far the box reaches along each axis of x, (before, after).
+        scale: the factor on the plain sum of squares.
+        constant: what is added.
+        reduced: the axes that are summed whole, at one position.
+    """
 
     windows: dict[int, tuple[int, int]]
     scale: float
-    shift: float
+    constant: float
     reduced: frozenset[int]
 
 
-def sums(power: Power) -> Sums:
-    """The windows of a power's base.
+def box_sum(power: Power) -> BoxSum:
+    """The base of a power.
 
     Raises:
         Refused: it is not a sum over one box around each element.
@@ -48,8 +48,8 @@ def sums(power: Power) -> Sums:
         raise Refused("its window is not a box")
     (term,) = base.terms
     scale, windows, reduced = term.coefficient, {}, set()
-    for dimension, axis_map in zip(base.dimensions, term.maps, strict=True):
-        window: Window = along.window(axis_map, dimension.size)
+    for dimension, along in zip(base.dimensions, term.maps, strict=True):
+        window = axis_map.window(along, dimension.size)
         scale *= window.weight
         if len(dimension.axes) > 1:
             raise Refused("its sum has merged axes")
@@ -57,16 +57,25 @@ def sums(power: Power) -> Sums:
             windows[axis] = (window.before, window.after)
             if window.reduction:
                 reduced.add(axis)
-    return Sums(windows, scale, base.shift, frozenset(reduced))
+    return BoxSum(windows, scale, base.constant, frozenset(reduced))
 
 
 def specification(power: Power, x: ir.Value, opset: int, target: Target) -> LRN | None:
-    """The normalization that x · base^−β is; None where it normalizes over more than a neighbourhood.
+    """The normalization that x · base^−β is.
+
+    Args:
+        power: x · base^−β.
+        x: the tensor that it normalizes.
+        opset: the model's version of the standard operators.
+        target: what the model is optimized for.
+
+    Returns:
+        The normalization; None where it is over more than a neighbourhood.
 
     Raises:
         Refused: no operator computes exactly this.
     """
-    found = sums(power)
+    found = box_sum(power)
     assert x.shape is not None
     rank = len(x.shape)
     wide = {axis: window for axis, window in found.windows.items() if window != (0, 0)}
@@ -89,9 +98,9 @@ def specification(power: Power, x: ir.Value, opset: int, target: Target) -> LRN 
     return _within(found, wide[min(spatial)], -power.exponent, x, opset)
 
 
-def _across(found: Sums, window: tuple[int, int], beta: float, x: ir.Value, target: Target) -> LRN:
+def _across(found: BoxSum, window: tuple[int, int], beta: float, x: ir.Value, target: Target) -> LRN:
     spec = _spec(found, window, beta, "across", "onnx", 1)
-    reasons = _refusals(spec, x, target)
+    reasons = _why_refused(spec, x, target)
     if reasons:
         raise Refused(
             "; ".join(f"{runtime} has no LRN for it: {reason}" for runtime, reason in reasons.items())
@@ -99,11 +108,11 @@ def _across(found: Sums, window: tuple[int, int], beta: float, x: ir.Value, targ
     return spec
 
 
-def _refusals(spec: LRN, x: ir.Value, target: Target) -> dict[str, str]:
+def _why_refused(spec: LRN, x: ir.Value, target: Target) -> dict[str, str]:
     assert x.shape is not None
     dtype = None if x.dtype is None else x.dtype.numpy().name
     found = unsupported_reasons(spec, len(x.shape), dtype)
-    return {runtime: found[runtime] for runtime in _MUST_TAKE[target] if runtime in found}
+    return {runtime: found[runtime] for runtime in _REQUIRED_RUNTIMES[target] if runtime in found}
 
 
 def clip(spec: LRN, channels: int) -> LRN | None:
@@ -115,36 +124,40 @@ def clip(spec: LRN, channels: int) -> LRN | None:
     before, after = spec.window
     if spec.size <= size or min(before, after) < channels - 1:
         return None
-    alpha = attribute(spec.alpha_sum, size)
+    alpha = alpha_attribute(spec.alpha_sum, size)
     return LRN(size, alpha, spec.beta, spec.k, "across", spec.convention)
 
 
-def _within(found: Sums, window: tuple[int, int], beta: float, x: ir.Value, opset: int) -> LRN:
+def _within(found: BoxSum, window: tuple[int, int], beta: float, x: ir.Value, opset: int) -> LRN:
     assert x.shape is not None
     if x.dtype == ir.DataType.DOUBLE:
         raise Refused("the operator within a channel computes in float32, its input is float64")
-    if opset < intra_channel_lrn.MINIMUM_OPSET:
-        raise Refused(f"the operator within a channel needs opset {intra_channel_lrn.MINIMUM_OPSET} or newer")
+    if opset < MINIMUM_OPSET:
+        raise Refused(f"the operator within a channel needs opset {MINIMUM_OPSET} or newer")
     return _spec(found, window, beta, "within", "torch", len(x.shape) - 2)
 
 
 def _spec(
-    found: Sums, window: tuple[int, int], beta: float, region: Region, convention: Convention, axes: int
+    found: BoxSum, window: tuple[int, int], beta: float, region: Region, convention: Convention, axes: int
 ) -> LRN:
     """The normalization with that window, in the convention of the operator that is to compute it."""
     size = sum(window) + 1
     if size < 1:
         raise Refused(f"its window [{-window[0]}, {window[1]}] does not hold the element")
-    alpha = attribute(found.scale, size**axes)
-    spec = LRN(size, alpha, beta, found.shift, region, convention)
+    alpha = alpha_attribute(found.scale, size**axes)
+    spec = LRN(size, alpha, beta, found.constant, region, convention)
     if spec.window != window:
         reach, operators = (f"[{-before}, {after}]" for before, after in (window, spec.window))
         raise Refused(f"its window {reach} is not the operator's, {operators}")
     return spec
 
 
-def attribute(scale: float, count: int) -> float:
+def alpha_attribute(scale: float, count: int) -> float:
     """α as an operator's float32 attribute, where α/count is the factor on the sum.
+
+    Args:
+        scale: that factor.
+        count: the number of elements in the window.
 
     Of the neighbouring float32 numbers the one whose quotient is `scale` in float32: so a graph that was
     made from an operator gives back that operator.

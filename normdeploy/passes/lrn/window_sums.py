@@ -2,28 +2,36 @@
 
 A `WindowSums` says of a tensor v, relative to a root tensor x with square s = x² (or to x itself):
 
-    v[p] = Σ_terms coefficient · Σ_j ∏_d m_d(p_d, j_d) · s[j]  +  shift
+    v[p] = Σ_terms coefficient · Σ_j ∏_d m_d(p_d, j_d) · s[j]  +  constant
 
-with one linear map m_d for each dimension of v (see `axis`). Each dimension holds an axis of x, several
-merged ones, or none (then it has the length 1 before its map).
+with one linear map m_d for each dimension of v (see `axis_map`). Each dimension holds an axis of x, several
+merged ones, or none (then it has the length 1 before its map). Methods that act along one dimension take its
+number as `index`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from normdeploy.passes.lrn import axis_map as along
-from normdeploy.passes.lrn.axis_map import IDENTITY, AxisMap, Dim, Shift
+from normdeploy.graph.shapes import format_dims
+from normdeploy.passes.lrn import axis_map
+from normdeploy.passes.lrn.axis_map import IDENTITY, AxisMap, Length, Stencil
 from normdeploy.passes.report import Refused
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """The axes of the root that a dimension holds, in order, and their length."""
+    """What a dimension holds before its map.
+
+    Args:
+        axes: axes of the root, in order; none for a new dimension.
+        size: their length.
+    """
 
     axes: tuple[int, ...]
-    size: Dim
+    size: Length
 
 
 NEW = Dimension((), 1)
@@ -39,24 +47,34 @@ class Term:
 
 @dataclass(frozen=True)
 class WindowSums:
-    """See the module; `degree` is 1 for sums of x and 2 for sums of x²."""
+    """A tensor of weighted sums; the module's docstring has the formula.
+
+    Args:
+        dimensions: of the tensor.
+        terms: all of the same shape.
+        degree: 1 for sums of x, 2 for sums of x².
+        constant: what is added to each element.
+    """
 
     dimensions: tuple[Dimension, ...]
     terms: tuple[Term, ...]
     degree: int
-    shift: float = 0.0
+    constant: float = 0.0
 
     @classmethod
-    def root(cls, shape: Sequence[Dim]) -> WindowSums:
+    def root(cls, shape: Sequence[Length]) -> WindowSums:
         """The tensor x itself."""
         dimensions = tuple(Dimension((index,), dim) for index, dim in enumerate(shape))
         return cls(dimensions, (Term(1.0, (IDENTITY,) * len(dimensions)),), 1)
 
     @property
-    def shape(self) -> list[Dim]:
-        """The tensor's lengths."""
+    def shape(self) -> list[Length]:
+        """The lengths of the tensor's dimensions."""
         maps = self.terms[0].maps
-        return [along.length(axis, dim.size) for axis, dim in zip(maps, self.dimensions, strict=True)]
+        return [
+            axis_map.length(item, dimension.size)
+            for item, dimension in zip(maps, self.dimensions, strict=True)
+        ]
 
     @property
     def axes(self) -> tuple[tuple[int, ...], ...]:
@@ -67,34 +85,34 @@ class WindowSums:
         """Whether the tensor holds the elements of x, at other places perhaps."""
         return (
             self.degree == 1
-            and not self.shift
+            and not self.constant
             and len(self.terms) == 1
             and self.terms[0].coefficient == 1
-            and all(axis == IDENTITY for axis in self.terms[0].maps)
+            and all(item == IDENTITY for item in self.terms[0].maps)
         )
 
     def squared(self) -> WindowSums | None:
         """The elementwise square, where each element is one element of x, scaled, or zero."""
-        if self.degree != 1 or self.shift or len(self.terms) != 1:
+        if self.degree != 1 or self.constant or len(self.terms) != 1:
             return None
         (term,) = self.terms
-        if any(not isinstance(axis, Shift) or len(axis.weights) != 1 for axis in term.maps):
+        if any(not isinstance(item, Stencil) or len(item.weights) != 1 for item in term.maps):
             return None
         maps = tuple(
-            Shift(axis.low, (axis.weights[0] ** 2,), axis.extra)
-            for axis in term.maps
-            if isinstance(axis, Shift)
+            Stencil(item.low, (item.weights[0] ** 2,), item.extra)
+            for item in term.maps
+            if isinstance(item, Stencil)
         )
         return WindowSums(self.dimensions, (Term(term.coefficient**2, maps),), 2)
 
     def scaled(self, factor: float) -> WindowSums:
         """factor · v."""
         terms = tuple(replace(term, coefficient=term.coefficient * factor) for term in self.terms)
-        return replace(self, terms=terms, shift=self.shift * factor)
+        return replace(self, terms=terms, constant=self.constant * factor)
 
-    def shifted(self, amount: float) -> WindowSums:
+    def plus_constant(self, amount: float) -> WindowSums:
         """v + amount."""
-        return replace(self, shift=self.shift + amount)
+        return replace(self, constant=self.constant + amount)
 
     def plus(self, other: WindowSums) -> WindowSums | None:
         """The sum of two tensors of one shape; None where they are not."""
@@ -103,10 +121,14 @@ class WindowSums:
         terms: list[Term] = list(self.terms)
         for term in other.terms:
             _insert(terms, term, self.dimensions)
-        return replace(self, terms=tuple(terms), shift=self.shift + other.shift)
+        return replace(self, terms=tuple(terms), constant=self.constant + other.constant)
 
-    def along(self, index: int, change: Callable[[AxisMap, Dim], AxisMap]) -> WindowSums:
+    def with_map(self, index: int, change: Callable[[AxisMap, Length], AxisMap]) -> WindowSums:
         """With the map of one dimension changed.
+
+        Args:
+            index: the dimension.
+            change: makes the new map from the old one and the dimension's length before it.
 
         Raises:
             Refused: the dimension holds several axes, or a constant was added before.
@@ -114,7 +136,7 @@ class WindowSums:
         dimension = self.dimensions[index]
         if len(dimension.axes) > 1:
             raise Refused("its window spans axes that are merged into one")
-        if self.shift:
+        if self.constant:
             raise Refused("a constant is added before the window")
         terms: list[Term] = []
         for term in self.terms:
@@ -127,7 +149,7 @@ class WindowSums:
         """With zeros at the ends of a dimension; negative numbers take elements away."""
         if not before and not after:
             return self
-        return self.along(index, lambda axis, n: along.pad(axis, n, before, after))
+        return self.with_map(index, lambda old, n: axis_map.pad(old, n, before, after))
 
     def permuted(self, order: Sequence[int]) -> WindowSums:
         """ONNX Transpose."""
@@ -153,20 +175,20 @@ class WindowSums:
             raise Refused(f"a dimension of length {self.shape[index]} is removed")
         terms: list[Term] = []
         for term in self.terms:
-            factor = float(along.rows(term.maps[index], 1)[0, 0])
+            factor = float(axis_map.matrix(term.maps[index], 1)[0, 0])
             maps = (*term.maps[:index], *term.maps[index + 1 :])
             _insert(terms, Term(term.coefficient * factor, maps), self.dimensions)
         dimensions = (*self.dimensions[:index], *self.dimensions[index + 1 :])
         return replace(self, dimensions=dimensions, terms=tuple(terms))
 
-    def merged(self, first: int, count: int, size: Dim) -> WindowSums:
-        """With `count` dimensions made one.
+    def merged(self, first: int, count: int, size: Length) -> WindowSums:
+        """With `count` dimensions, from `first` on, made one of length `size`.
 
         Raises:
             Refused: something was done along one of them.
         """
         span = slice(first, first + count)
-        if any(axis != IDENTITY for term in self.terms for axis in term.maps[span]):
+        if any(item != IDENTITY for term in self.terms for item in term.maps[span]):
             raise Refused("it merges an axis with its neighbours after it was padded or summed")
         axes = tuple(axis for dimension in self.dimensions[span] for axis in dimension.axes)
         dimensions = (*self.dimensions[:first], Dimension(axes, size), *self.dimensions[first + count :])
@@ -176,8 +198,8 @@ class WindowSums:
         )
         return replace(self, dimensions=dimensions, terms=terms)
 
-    def split(self, index: int, root: Sequence[Dim]) -> WindowSums:
-        """With a merged dimension taken apart."""
+    def split(self, index: int, root: Sequence[Length]) -> WindowSums:
+        """With a merged dimension taken apart into its axes, whose lengths `root` holds."""
         parts = tuple(Dimension((axis,), root[axis]) for axis in self.dimensions[index].axes)
         dimensions = (*self.dimensions[:index], *parts, *self.dimensions[index + 1 :])
         terms = tuple(
@@ -213,55 +235,62 @@ def _merged(first: Term, second: Term, dimensions: Sequence[Dimension]) -> Term 
         return None
     (index,) = differing
     common = first.coefficient if first.coefficient == second.coefficient else 1.0
-    one = along.scale(first.maps[index], first.coefficient / common)
-    two = along.scale(second.maps[index], second.coefficient / common)
+    one = axis_map.scale(first.maps[index], first.coefficient / common)
+    two = axis_map.scale(second.maps[index], second.coefficient / common)
     maps = list(first.maps)
-    maps[index] = along.add(one, two, dimensions[index].size)
+    maps[index] = axis_map.add(one, two, dimensions[index].size)
     return Term(common, tuple(maps))
 
 
-def reshape(field: WindowSums, target: Sequence[Dim], root: Sequence[Dim]) -> WindowSums:
-    """ONNX Reshape to known dimensions, -1 for one that follows from the others.
+def reshape(sums: WindowSums, target: Sequence[Length], root: Sequence[Length]) -> WindowSums:
+    """ONNX Reshape.
+
+    Args:
+        sums: the tensor.
+        target: the lengths wanted; -1 for one that follows from the others.
+        root: the shape of the root.
 
     Raises:
         Refused: axes are mixed.
     """
     index = position = 0
     while position < len(target):
-        wanted, shape = target[position], field.shape
+        wanted, shape = target[position], sums.shape
         rest = len(target) - position - 1
         here = shape[index] if index < len(shape) else None
         if here is not None and here == wanted:
             index, position = index + 1, position + 1
-        elif here == 1 and wanted not in (1, -1) and field.dimensions[index].size == 1:
-            field = field.dropped(index)
+        elif here == 1 and wanted not in (1, -1) and sums.dimensions[index].size == 1:
+            sums = sums.dropped(index)
         elif wanted == 1:
-            field = field.inserted(index)
+            sums = sums.inserted(index)
             index, position = index + 1, position + 1
-        elif here is not None and (count := _split_count(field, index, target[position:], root)):
-            field = field.split(index, root)
+        elif here is not None and (count := _split_count(sums, index, target[position:], root)):
+            sums = sums.split(index, root)
             index, position = index + count, position + count
         elif here is not None and (count := _merge_count(shape, index, wanted, rest, target)):
             if count > 1:
-                field = field.merged(index, count, _product(shape[index : index + count]))
+                sums = sums.merged(index, count, _product(shape[index : index + count]))
             index, position = index + 1, position + 1
         else:
-            raise Refused(f"the reshape from {shape} to {list(target)} mixes axes")
-    while len(field.dimensions) > len(target):
-        field = field.dropped(len(target))
-    return field
+            raise Refused(f"the reshape from {format_dims(shape)} to {format_dims(target)} mixes axes")
+    while len(sums.dimensions) > len(target):
+        sums = sums.dropped(len(target))
+    return sums
 
 
-def _split_count(field: WindowSums, index: int, target: Sequence[Dim], root: Sequence[Dim]) -> int:
+def _split_count(sums: WindowSums, index: int, target: Sequence[Length], root: Sequence[Length]) -> int:
     """How many of the target's dimensions a merged one splits into; 0 where it does not."""
-    parts = [root[axis] for axis in field.dimensions[index].axes]
+    parts = [root[axis] for axis in sums.dimensions[index].axes]
     given = list(target[: len(parts)])
     if len(parts) < 2 or len(given) < len(parts) or given.count(-1) > 1:
         return 0
     return len(parts) if all(dim in (-1, part) for dim, part in zip(given, parts, strict=True)) else 0
 
 
-def _merge_count(shape: Sequence[Dim], index: int, wanted: Dim, rest: int, target: Sequence[Dim]) -> int:
+def _merge_count(
+    shape: Sequence[Length], index: int, wanted: Length, rest: int, target: Sequence[Length]
+) -> int:
     """How many dimensions from `index` on become the one wanted; 0 where none fit."""
     if wanted == -1:
         count = len(shape) - index - rest
@@ -273,31 +302,36 @@ def _merge_count(shape: Sequence[Dim], index: int, wanted: Dim, rest: int, targe
     return 0
 
 
-def _product(dims: Sequence[Dim]) -> Dim:
-    numbers, names = 1, []
-    for dim in dims:
-        if isinstance(dim, int):
-            numbers *= dim
-        else:
-            names.append(dim)
-    return "·".join([*([str(numbers)] if numbers != 1 else []), *names]) if names else numbers
+def _product(lengths: Sequence[Length]) -> Length:
+    number = math.prod(length for length in lengths if isinstance(length, int))
+    names = [length for length in lengths if isinstance(length, str)]
+    return "·".join([*([str(number)] if number != 1 else []), *names]) if names else number
 
 
 def concatenated(parts: Sequence[WindowSums | int], index: int) -> WindowSums | None:
-    """ONNX Concat along a dimension; a number stands for so many zeros. None where the parts do not fit."""
-    fields = [part for part in parts if isinstance(part, WindowSums)]
+    """ONNX Concat along a dimension.
+
+    Args:
+        parts: tensors; a number stands for so many zeros. At least one is a tensor.
+        index: the dimension.
+
+    Returns:
+        The whole; None where the parts do not fit.
+
+    Raises:
+        Refused: a part has to be padded with zeros that it cannot take.
+    """
+    dimension = next(part.dimensions[index] for part in parts if isinstance(part, WindowSums))
     lengths = [part.shape[index] if isinstance(part, WindowSums) else part for part in parts]
-    result: WindowSums | None = None
+    whole: WindowSums | None = None
     for position, part in enumerate(parts):
         if not isinstance(part, WindowSums):
             continue
         before, after = lengths[:position], lengths[position + 1 :]
-        if part.dimensions[index] != fields[0].dimensions[index] or any(
-            isinstance(dim, str) for dim in (*before, *after)
-        ):
+        if part.dimensions[index] != dimension or any(isinstance(item, str) for item in (*before, *after)):
             return None
-        padded = part.padded(index, sum(int(dim) for dim in before), sum(int(dim) for dim in after))
-        result = padded if result is None else result.plus(padded)
-        if result is None:
+        padded = part.padded(index, sum(int(item) for item in before), sum(int(item) for item in after))
+        whole = padded if whole is None else whole.plus(padded)
+        if whole is None:
             return None
-    return result
+    return whole

@@ -1,4 +1,4 @@
-"""Operators that move elements or read shapes, on meanings."""
+"""Operators that move elements or read shapes, on formulas."""
 
 from __future__ import annotations
 
@@ -7,168 +7,172 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.passes.lrn import axis_map as along
-from normdeploy.passes.lrn.axis_map import Dim
-from normdeploy.passes.lrn.interpreter import Dims, Interpreter, Meaning, Rule
+from normdeploy.graph.shapes import SLICE_TO_END, dims_of
+from normdeploy.passes.lrn import axis_map
+from normdeploy.passes.lrn.axis_map import Length
+from normdeploy.passes.lrn.interpreter import Formula, Interpreter, Lengths, Rule
 from normdeploy.passes.lrn.window_sums import WindowSums, concatenated, reshape
 from normdeploy.passes.report import Refused
 
-_END = 2**31 - 1
-"""Ends of a Slice from here on mean: to the end."""
 
-
-def _transpose(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    field = context.window_sums(node)
-    if field is None:
+def _transpose(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    sums = interpreter.window_sums(node)
+    if sums is None:
         return None
-    order = node.attributes.get_ints("perm", tuple(reversed(range(len(field.dimensions)))))
-    return field.permuted(order)
+    order = node.attributes.get_ints("perm", tuple(reversed(range(len(sums.dimensions)))))
+    return sums.permuted(order)
 
 
-def _reshape(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    meaning = context.input(node, 0)
-    if isinstance(meaning, Dims) and len(meaning.values) == 1:
-        return meaning
-    target = _dims(context, node, 1, "shape") or _declared(node)
-    if not isinstance(meaning, WindowSums) or target is None:
+def _reshape(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    formula = interpreter.input(node, 0)
+    if isinstance(formula, Lengths) and len(formula.values) == 1:
+        return formula
+    target = _lengths(interpreter, node, 1, "shape") or _declared(node)
+    if not isinstance(formula, WindowSums) or target is None:
         return None
     if not node.attributes.get_int("allowzero", 0):
-        target = [meaning.shape[index] if dim == 0 else dim for index, dim in enumerate(target)]
-    return reshape(meaning, target, context.shape)
+        target = [formula.shape[index] if length == 0 else length for index, length in enumerate(target)]
+    return reshape(formula, target, interpreter.shape)
 
 
-def _declared(node: ir.Node) -> list[Dim] | None:
-    """The dimensions that the model states for a node's result, if all have a number or a name."""
-    dims = [dim if isinstance(dim, int) else dim.value for dim in node.outputs[0].shape or ()]
+def _declared(node: ir.Node) -> list[Length] | None:
+    """The lengths that the model states for a node's result, if all have a number or a name."""
+    dims = dims_of(node.outputs[0].shape or ())
     known = [dim for dim in dims if dim is not None]
     return known if known and len(known) == len(dims) else None
 
 
-def _dims(context: Interpreter, node: ir.Node, index: int, attribute: str) -> list[Dim] | None:
-    meaning = context.input(node, index)
-    if isinstance(meaning, Dims):
-        return list(meaning.values)
-    integers = context.integers(node, index, attribute)
+def _lengths(interpreter: Interpreter, node: ir.Node, index: int, attribute: str) -> list[Length] | None:
+    """The lengths, or numbers, that a node's input or attribute lists; None where they are not known."""
+    formula = interpreter.input(node, index)
+    if isinstance(formula, Lengths):
+        return list(formula.values)
+    integers = interpreter.integers(node, index, attribute)
     return None if integers is None else [*integers]
 
 
-def _numbers(context: Interpreter, node: ir.Node, index: int, attribute: str) -> list[int] | None:
-    dims = _dims(context, node, index, attribute)
-    return None if dims is None or any(isinstance(dim, str) for dim in dims) else [int(dim) for dim in dims]
+def _numbers(interpreter: Interpreter, node: ir.Node, index: int, attribute: str) -> list[int] | None:
+    """The same, where all are numbers."""
+    lengths = _lengths(interpreter, node, index, attribute)
+    if lengths is None or any(isinstance(length, str) for length in lengths):
+        return None
+    return [int(length) for length in lengths]
 
 
-def _squeeze(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    meaning = context.input(node, 0)
-    if not isinstance(meaning, WindowSums):
-        return meaning if isinstance(meaning, Dims) else None
-    axes = context.integers(node, 1, "axes")
-    rank = len(meaning.dimensions)
+def _squeeze(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    formula = interpreter.input(node, 0)
+    if not isinstance(formula, WindowSums):
+        return formula if isinstance(formula, Lengths) else None
+    axes = interpreter.integers(node, 1, "axes")
+    rank = len(formula.dimensions)
     if axes is None:
-        axes = [index for index, dim in enumerate(meaning.shape) if dim == 1]
+        axes = [index for index, length in enumerate(formula.shape) if length == 1]
     for axis in sorted((axis % rank for axis in axes), reverse=True):
-        meaning = meaning.dropped(axis)
-    return meaning
+        formula = formula.dropped(axis)
+    return formula
 
 
-def _unsqueeze(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    meaning = context.input(node, 0)
-    if not isinstance(meaning, WindowSums):
-        return meaning if isinstance(meaning, Dims) else None
-    axes = context.integers(node, 1, "axes")
+def _unsqueeze(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    formula = interpreter.input(node, 0)
+    if not isinstance(formula, WindowSums):
+        return formula if isinstance(formula, Lengths) else None
+    axes = interpreter.integers(node, 1, "axes")
     if axes is None:
         return None
-    rank = len(meaning.dimensions) + len(axes)
+    rank = len(formula.dimensions) + len(axes)
     for axis in sorted(axis % rank for axis in axes):
-        meaning = meaning.inserted(axis)
-    return meaning
+        formula = formula.inserted(axis)
+    return formula
 
 
-def _slice(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    meaning = context.input(node, 0)
-    starts, ends = _numbers(context, node, 1, "starts"), _numbers(context, node, 2, "ends")
-    if starts is None or ends is None or meaning is None:
+def _slice(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    formula = interpreter.input(node, 0)
+    starts, ends = _numbers(interpreter, node, 1, "starts"), _numbers(interpreter, node, 2, "ends")
+    if starts is None or ends is None or formula is None:
         return None
-    axes = context.integers(node, 3, "axes") or list(range(len(starts)))
-    steps = context.integers(node, 4, "steps") or [1] * len(starts)
-    if isinstance(meaning, Dims):
-        return Dims(meaning.values[starts[0] : ends[0] : steps[0]])
-    if not isinstance(meaning, WindowSums):
+    axes = interpreter.integers(node, 3, "axes") or list(range(len(starts)))
+    steps = interpreter.integers(node, 4, "steps") or [1] * len(starts)
+    if isinstance(formula, Lengths):
+        return Lengths(formula.values[starts[0] : ends[0] : steps[0]])
+    if not isinstance(formula, WindowSums):
         return None
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         if step != 1:
             raise Refused(f"it takes every {step}. element only")
-        meaning = _cut(meaning, axis % len(meaning.dimensions), start, end)
-    return meaning
+        formula = _cut(formula, axis % len(formula.dimensions), start, end)
+    return formula
 
 
-def _cut(field: WindowSums, index: int, start: int, end: int) -> WindowSums:
+def _cut(sums: WindowSums, index: int, start: int, end: int) -> WindowSums:
     """Elements start to end of a dimension, numbers below 0 counted from its end."""
-    length = field.shape[index]
+    length = sums.shape[index]
     if isinstance(length, int):
         start, end, _ = slice(start, end).indices(length)
-        return field.padded(index, -start, max(end, start) - length)
-    if start < 0 or 0 <= end < _END:
+        return sums.padded(index, -start, max(end, start) - length)
+    if start < 0 or 0 <= end < SLICE_TO_END:
         raise Refused(f"it counts from an end of a dimension of length {length}")
-    return field.padded(index, -start, 0 if end >= _END else end)
+    return sums.padded(index, -start, 0 if end >= SLICE_TO_END else end)
 
 
-def _split(context: Interpreter, node: ir.Node, output: int) -> Meaning | None:
-    field = context.window_sums(node)
-    if field is None:
+def _split(interpreter: Interpreter, node: ir.Node, output: int) -> Formula | None:
+    sums = interpreter.window_sums(node)
+    if sums is None:
         return None
-    index = node.attributes.get_int("axis", 0) % len(field.dimensions)
-    length = field.shape[index]
+    index = node.attributes.get_int("axis", 0) % len(sums.dimensions)
+    length = sums.shape[index]
     if not isinstance(length, int):
         return None
-    sizes = context.integers(node, 1, "split")
+    sizes = interpreter.integers(node, 1, "split")
     if sizes is None:
         part = -(-length // len(node.outputs))
         sizes = [min(part, length - part * number) for number in range(len(node.outputs))]
     start = sum(sizes[:output])
-    return _cut(field, index, start, start + sizes[output])
+    return _cut(sums, index, start, start + sizes[output])
 
 
-def _gather(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    meaning, indices = context.input(node, 0), context.constants.array(node.inputs[1])
+def _gather(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    formula, indices = interpreter.input(node, 0), interpreter.constants.array(node.inputs[1])
     if indices is None:
         return None
-    if isinstance(meaning, Dims):
-        return Dims(tuple(meaning.values[int(index)] for index in indices.reshape(-1)))
-    if not isinstance(meaning, WindowSums) or indices.ndim != 1:
+    if isinstance(formula, Lengths):
+        return Lengths(tuple(formula.values[int(index)] for index in indices.reshape(-1)))
+    if not isinstance(formula, WindowSums) or indices.ndim != 1:
         return None
-    index = node.attributes.get_int("axis", 0) % len(meaning.dimensions)
-    length = meaning.shape[index]
+    index = node.attributes.get_int("axis", 0) % len(formula.dimensions)
+    length = formula.shape[index]
     if not isinstance(length, int):
         return None
     chosen = np.eye(length)[indices.astype(int)]
-    return meaning.along(index, lambda axis, n: along.transform(axis, n, chosen))
+    return formula.with_map(index, lambda old, n: axis_map.transform(old, n, chosen))
 
 
-def _concat(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    if any(isinstance(context.input(node, index), Dims) for index in range(len(node.inputs))):
-        parts = [_dims(context, node, index, "value") for index in range(len(node.inputs))]
-        return None if None in parts else Dims(tuple(dim for part in parts for dim in part or ()))
-    fields: list[WindowSums | int] = []
-    rank = next(len(f.dimensions) for i in range(len(node.inputs)) if (f := context.window_sums(node, i)))
-    axis = node.attributes.get_int("axis", 0) % rank
-    for index, value in enumerate(node.inputs):
-        field = context.window_sums(node, index)
-        if field is None:
-            zeros = context.constants.array(value)
-            if zeros is None or zeros.ndim != rank or zeros.any():
-                return None
-            fields.append(zeros.shape[axis])
-        else:
-            fields.append(field)
-    return concatenated(fields, axis)
-
-
-def _shape(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    field = context.window_sums(node)
-    if field is None:
+def _concat(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    if any(isinstance(interpreter.input(node, index), Lengths) for index in range(len(node.inputs))):
+        listed = [_lengths(interpreter, node, index, "value") for index in range(len(node.inputs))]
+        return None if None in listed else Lengths(tuple(length for part in listed for length in part or ()))
+    parts = [interpreter.window_sums(node, index) for index in range(len(node.inputs))]
+    rank = next((len(part.dimensions) for part in parts if part is not None), None)
+    if rank is None:
         return None
-    start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", _END)
-    return Dims(tuple(field.shape[start:end]))
+    axis = node.attributes.get_int("axis", 0) % rank
+    parts_or_zeros: list[WindowSums | int] = []
+    for part, value in zip(parts, node.inputs, strict=True):
+        if part is not None:
+            parts_or_zeros.append(part)
+            continue
+        zeros = interpreter.constants.array(value)
+        if zeros is None or zeros.ndim != rank or zeros.any():
+            return None
+        parts_or_zeros.append(zeros.shape[axis])
+    return concatenated(parts_or_zeros, axis)
+
+
+def _shape(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    sums = interpreter.window_sums(node)
+    if sums is None:
+        return None
+    start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", SLICE_TO_END)
+    return Lengths(tuple(sums.shape[start:end]))
 
 
 RULES: Mapping[str, Rule] = {

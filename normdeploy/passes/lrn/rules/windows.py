@@ -1,4 +1,4 @@
-"""Operators that pad and sum over windows, on meanings."""
+"""Operators that pad and sum over windows, on formulas."""
 
 from __future__ import annotations
 
@@ -8,39 +8,46 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from normdeploy.passes.lrn import axis_map as along
-from normdeploy.passes.lrn.interpreter import Interpreter, Meaning, Rule
+from normdeploy.passes.lrn import axis_map
+from normdeploy.passes.lrn.interpreter import Formula, Interpreter, Rule
 from normdeploy.passes.lrn.window_sums import WindowSums
 from normdeploy.passes.report import Refused
 
 
-def _pad(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    field = context.window_sums(node)
-    if field is None:
+def _pad(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    sums = interpreter.window_sums(node)
+    if sums is None:
         return None
     mode = node.attributes.get_string("mode", "constant")
     given = node.inputs[2] if len(node.inputs) > 2 else None
-    value = node.attributes.get_float("value", 0.0) if given is None else context.constants.scalar(given)
+    value = node.attributes.get_float("value", 0.0) if given is None else interpreter.constants.scalar(given)
     if mode != "constant" or value != 0:
         raise Refused(f"it pads with {value if mode == 'constant' else mode!r}, not with zeros")
-    pads, rank = context.integers(node, 1, "pads"), len(field.dimensions)
+    pads, rank = interpreter.integers(node, 1, "pads"), len(sums.dimensions)
     axes: Sequence[int] | None = range(rank)
     if len(node.inputs) > 3 and node.inputs[3] is not None:
-        axes = context.integers(node, 3, "axes")
+        axes = interpreter.integers(node, 3, "axes")
     if pads is None or axes is None:
         raise Refused("its pads are computed")
     for position, axis in enumerate(axes):
-        field = field.padded(axis % rank, pads[position], pads[position + len(axes)])
-    return field
+        sums = sums.padded(axis % rank, pads[position], pads[position + len(axes)])
+    return sums
 
 
-def _summed(field: WindowSums, index: int, size: int) -> WindowSums:
-    """Sums over windows of `size` along a dimension."""
-    return field if size == 1 else field.along(index, lambda axis, n: along.correlate(axis, n, (1.0,) * size))
+def _correlated(sums: WindowSums, index: int, weights: tuple[float, ...]) -> WindowSums:
+    """Weighted sums over windows along a dimension; a window of one element has the weight 1."""
+    if len(weights) == 1:
+        return sums
+    return sums.with_map(index, lambda old, n: axis_map.correlate(old, n, weights))
 
 
-def _padded_for_kernel(node: ir.Node, field: WindowSums, kernel: Sequence[int]) -> tuple[WindowSums, bool]:
+def _padded_for_kernel(node: ir.Node, sums: WindowSums, kernel: Sequence[int]) -> tuple[WindowSums, bool]:
     """The input of a pool or convolution with its padding, and whether there is any.
+
+    Args:
+        node: the pool or convolution.
+        sums: its input.
+        kernel: the kernel's shape.
 
     Raises:
         Refused: strides or dilations.
@@ -56,45 +63,43 @@ def _padded_for_kernel(node: ir.Node, field: WindowSums, kernel: Sequence[int]) 
         small, large = [(size - 1) // 2 for size in kernel], [size // 2 for size in kernel]
         pads = [*large, *small] if auto_pad == "SAME_LOWER" else [*small, *large]
     for index in range(len(kernel)):
-        field = field.padded(index + 2, pads[index], pads[index + len(kernel)])
-    return field, any(pads)
+        sums = sums.padded(index + 2, pads[index], pads[index + len(kernel)])
+    return sums, any(pads)
 
 
-def _average_pool(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    field = context.window_sums(node)
-    if field is None:
+def _average_pool(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    sums = interpreter.window_sums(node)
+    if sums is None:
         return None
     kernel = node.attributes.get_ints("kernel_shape", ())
-    field, has_padding = _padded_for_kernel(node, field, kernel)
+    sums, has_padding = _padded_for_kernel(node, sums, kernel)
     if has_padding and not node.attributes.get_int("count_include_pad", 0):
         raise Refused("it divides by the number of elements inside the border only")
     for index, size in enumerate(kernel):
-        field = _summed(field, index + 2, size)
-    return field.scaled(1 / float(np.prod(kernel)))
+        sums = _correlated(sums, index + 2, (1.0,) * size)
+    return sums.scaled(1 / float(np.prod(kernel)))
 
 
-def _conv(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    field, weight = context.window_sums(node), context.constants.array(node.inputs[1])
-    if field is None:
+def _conv(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    sums, weight = interpreter.window_sums(node), interpreter.constants.array(node.inputs[1])
+    if sums is None:
         return None
     if weight is None:
         raise Refused("its weights are computed")
     values = weight.astype(np.float64)
     mixing, kernel, factor = _box(values)
-    field, _has_padding = _padded_for_kernel(node, field, kernel.shape)
-    field = _mixed_channels(field, mixing, node.attributes.get_int("group", 1))
-    for index, size in enumerate(kernel.shape):
+    sums, _has_padding = _padded_for_kernel(node, sums, kernel.shape)
+    sums = _mixed_channels(sums, mixing, node.attributes.get_int("group", 1))
+    for index in range(kernel.ndim):
         line = kernel.any(axis=tuple(other for other in range(kernel.ndim) if other != index))
-        weights = tuple(line.astype(float).tolist())
-        if size > 1:
-            field = field.along(index + 2, lambda axis, n, w=weights: along.correlate(axis, n, w))  # type: ignore[misc]
-    field = field.scaled(factor)
+        sums = _correlated(sums, index + 2, tuple(line.astype(float).tolist()))
+    sums = sums.scaled(factor)
     if len(node.inputs) < 3 or node.inputs[2] is None:
-        return field
-    bias = context.constants.array(node.inputs[2])
+        return sums
+    bias = interpreter.constants.array(node.inputs[2])
     if bias is None or np.ptp(bias.astype(np.float64)):
         raise Refused("its bias differs from channel to channel")
-    return field.shifted(float(bias[0]))
+    return sums.plus_constant(float(bias[0]))
 
 
 def _box(weight: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
@@ -121,64 +126,66 @@ def _box(weight: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.boo
     return mixing, kernel, float(values[0])
 
 
-def _mixed_channels(field: WindowSums, mixing: NDArray[np.bool_], group: int) -> WindowSums:
+def _mixed_channels(sums: WindowSums, mixing: NDArray[np.bool_], group: int) -> WindowSums:
     """The sums over channels that a convolution makes, mixing (M, C/group) within each group."""
     outputs, inputs = mixing.shape
     if inputs == 1 and outputs == group and mixing.all():
-        return field
+        return sums
     matrix = np.zeros((outputs, inputs * group))  # (M, C), block diagonal
     per_group = outputs // group
     for number in range(group):
         span = slice(number * per_group, (number + 1) * per_group)
         matrix[span, number * inputs : (number + 1) * inputs] = mixing[span]
     if np.array_equal(matrix, np.eye(*matrix.shape)):
-        return field
-    return field.along(1, lambda axis, n: along.transform(axis, n, matrix))
+        return sums
+    return sums.with_map(1, lambda old, n: axis_map.transform(old, n, matrix))
 
 
-def _reduce(context: Interpreter, node: ir.Node, *, mean: bool, square: bool) -> Meaning | None:
-    field = context.window_sums(node)
-    if field is not None and square:
-        field = field.squared()
-    if field is None:
+def _reduce(interpreter: Interpreter, node: ir.Node, *, mean: bool, square: bool) -> Formula | None:
+    sums = interpreter.window_sums(node)
+    if sums is not None and square:
+        sums = sums.squared()
+    if sums is None:
         return None
-    axes, rank = context.integers(node, 1, "axes"), len(field.dimensions)
+    axes, rank = interpreter.integers(node, 1, "axes"), len(sums.dimensions)
     if not axes:
         return None
     axes = sorted((axis % rank for axis in axes), reverse=True)
     for axis in axes:
-        length = field.shape[axis]
-        if not isinstance(length, int) or length > along.LONGEST:
+        length = sums.shape[axis]
+        if not isinstance(length, int) or length > axis_map.LONGEST:
             return None
-        field = field.along(axis, along.total).scaled(1 / length if mean else 1)
+        sums = sums.with_map(axis, axis_map.total).scaled(1 / length if mean else 1)
     if not node.attributes.get_int("keepdims", 1):
         for axis in axes:
-            if field.dimensions[axis].axes:
+            if sums.dimensions[axis].axes:
                 return None
-            field = field.dropped(axis)
-    return field
+            sums = sums.dropped(axis)
+    return sums
 
 
-def _reduce_sum(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    return _reduce(context, node, mean=False, square=False)
+def _reduce_sum(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    return _reduce(interpreter, node, mean=False, square=False)
 
 
-def _reduce_mean(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    return _reduce(context, node, mean=True, square=False)
+def _reduce_mean(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    return _reduce(interpreter, node, mean=True, square=False)
 
 
-def _reduce_sum_square(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    return _reduce(context, node, mean=False, square=True)
+def _reduce_sum_square(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    return _reduce(interpreter, node, mean=False, square=True)
 
 
-def _cumsum(context: Interpreter, node: ir.Node, _: int) -> Meaning | None:
-    field, axis = context.window_sums(node), context.constants.scalar(node.inputs[1])
-    if field is None or axis is None:
+def _cumsum(interpreter: Interpreter, node: ir.Node, _: int) -> Formula | None:
+    sums, axis = interpreter.window_sums(node), interpreter.constants.scalar(node.inputs[1])
+    if sums is None or axis is None:
         return None
     exclusive = bool(node.attributes.get_int("exclusive", 0))
     reverse = bool(node.attributes.get_int("reverse", 0))
-    index = int(axis) % len(field.dimensions)
-    return field.along(index, lambda a, n: along.running_sum(a, n, exclusive=exclusive, reverse=reverse))
+    index = int(axis) % len(sums.dimensions)
+    return sums.with_map(
+        index, lambda old, n: axis_map.running_sum(old, n, exclusive=exclusive, reverse=reverse)
+    )
 
 
 RULES: Mapping[str, Rule] = {
