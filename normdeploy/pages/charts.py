@@ -117,7 +117,7 @@ def sequence(
     if limit is not None:
         axes.axhline(limit, color=_COLOURS["faint"], linewidth=0.8, linestyle=(0, (4, 3)))
     _scale(axes, False, log_y)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     return _svg(figure)
 
 
@@ -200,9 +200,13 @@ def _axes(x: str, y: str, height: float = _SIZE[1]) -> tuple[Any, Any]:
 
 
 def _scale(axes: Any, log_x: bool, log_y: bool) -> None:
+    """Make axes logarithmic, with powers of ten as labels."""
+    if log_x:
+        axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
     for axis, is_log in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
         if is_log:
-            axis._set_axes_scale("log")
             axis.set_major_formatter(_power_of_ten)
             axis.set_minor_formatter("")
 

@@ -25,7 +25,7 @@ from normdeploy.validation.accuracy import Tally, predicted_classes, scores_outp
 from normdeploy.validation.backend_run import BackendRun
 from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.judge import Judge
-from normdeploy.validation.localize.search import comparison_by, runner, search_divergence
+from normdeploy.validation.localize import comparison_by, runner, search_divergence
 from normdeploy.validation.report import CheckReport
 from normdeploy.validation.tolerance import given_tolerance
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
 from normdeploy.validation.distribution import EDGES, Distribution
-from normdeploy.validation.localize.search import How, Localization
+from normdeploy.validation.localize import How, Localization
 from normdeploy.validation.report import BackendReport, CheckReport, Status, Verdict
 
 _TONES: dict[Status | Verdict, Tone] = {

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.distribution import Distribution
 from normdeploy.validation.half_precision.findings import HalfPrecision
-from normdeploy.validation.localize.search import Divergence, Localization
+from normdeploy.validation.localize import Divergence, Localization
 
 SCHEMA = 1
 

@@ -1,4 +1,4 @@
-"""Small networks for tests of verdicts, with parameters that a defect can be planted in."""
+"""Small networks for tests of verdicts and of the search for wrong nodes, in which defects can be planted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from normdeploy.graph.inference import infer
+from normdeploy.graph.io import load
+from tests.builders import FLOAT, model
 
 Array = NDArray[Any]
-_ONNX = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
+_ELEMENTS = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
+
+
+def prepared(proto: onnx.ModelProto) -> ir.Model:
+    """Loaded, with the types and shapes that follow from its operators."""
+    loaded = load(proto)
+    infer(loaded)
+    return loaded
 
 
 @dataclass(frozen=True)
@@ -48,11 +60,11 @@ class Network:
     def model(self) -> onnx.ModelProto:
         """The network as ONNX; weights depend on the seed alone."""
         rng = np.random.default_rng(self.seed)
-        self_nodes: list[onnx.NodeProto] = []
+        nodes: list[onnx.NodeProto] = []
         weights: dict[str, Array] = {}
 
         def add(op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-            self_nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+            nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
             return output
 
         def weight(name: str, array: Array) -> str:
@@ -85,18 +97,13 @@ class Network:
         value = add("Gemm", [value, dense, offset], "scores", beta=self.gemm_beta)
         if self.softmax:
             value = add("Softmax", [value], "probabilities", axis=1)
-        kind = _ONNX[self.dtype]
-        graph = helper.make_graph(
-            self_nodes,
-            "network",
-            [helper.make_tensor_value_info("x", kind, [2, 3, 16, 16])],
-            [helper.make_tensor_value_info(value, kind, [2, 10])],
-            [numpy_helper.from_array(array.astype(self.dtype), name) for name, array in weights.items()],
+        element = _ELEMENTS[self.dtype]
+        return model(
+            nodes,
+            {"x": (element, [2, 3, 16, 16])},
+            {value: (element, [2, 10])},
+            {name: array.astype(self.dtype) for name, array in weights.items()},
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-        model.ir_version = 8
-        onnx.checker.check_model(model, full_check=True)
-        return model
 
     def _within(
         self, add: Any, weight: Any, x: str, name: str, size: int, alpha: float, count_include_pad: int
@@ -112,3 +119,54 @@ class Network:
         base = add("Add", [scaled, constants[1]], f"{name}_base")
         power = add("Pow", [base, constants[2]], f"{name}_power")
         return str(add("Div", [x, power], name))
+
+
+def residual_network(alpha: float = 1e-2, batch: int | str = "N", prefix: str = "") -> onnx.ModelProto:
+    """x -> conv1 -> relu1 -> lrn -> conv2 -> tanh -> pool -> conv3 (1x1) -> + relu1 -> y.
+
+    Args:
+        alpha: of the LRN, 1e-2 in the right network.
+        batch: the first dimension.
+        prefix: stands before the name of the LRN's result.
+    """
+    rng = np.random.default_rng(0)
+    weights = {
+        "w1": rng.standard_normal((8, 3, 3, 3)).astype(np.float32),
+        "w2": rng.standard_normal((8, 8, 3, 3)).astype(np.float32) / 4,
+        "w3": rng.standard_normal((8, 8, 1, 1)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], "conv1", pads=[1] * 4),
+        helper.make_node("Relu", ["c1"], ["r1"], "relu1"),
+        helper.make_node("LRN", ["r1"], [f"{prefix}n"], "lrn", size=5, alpha=alpha, beta=0.75, bias=2.0),
+        helper.make_node("Conv", [f"{prefix}n", "w2"], ["c2"], "conv2", pads=[1] * 4),
+        helper.make_node("Tanh", ["c2"], ["t"], "tanh"),
+        helper.make_node("MaxPool", ["t"], ["p"], "pool", kernel_shape=[3, 3], pads=[1] * 4),
+        helper.make_node("Conv", ["p", "w3"], ["c3"], "conv3"),
+        helper.make_node("Add", ["c3", "r1"], ["y"], "add"),
+    ]
+    return model(nodes, {"x": (FLOAT, [batch, 3, 6, 6])}, {"y": (FLOAT, [batch, 8, 6, 6])}, weights)
+
+
+RESIDUAL_INPUTS = {"x": np.random.default_rng(1).standard_normal((2, 3, 6, 6), dtype=np.float32) * 8}
+
+
+def branching_network() -> onnx.ModelProto:
+    """y = exp(If(sum(x) > 0): relu(x) + 1, else relu(x) - 1); the branches read a tensor from outside."""
+    branches = {}
+    for name, op_type in (("then_branch", "Add"), ("else_branch", "Sub")):
+        branches[name] = helper.make_graph(
+            [helper.make_node(op_type, ["r", "one"], [f"{name}_y"])],
+            name,
+            [],
+            [helper.make_tensor_value_info(f"{name}_y", FLOAT, [2, 3])],
+        )
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"], "relu"),
+        helper.make_node("ReduceSum", ["r"], ["s"], "sum", keepdims=0),
+        helper.make_node("Greater", ["s", "zero"], ["g"], "greater"),
+        helper.make_node("If", ["g"], ["b"], "if", **branches),
+        helper.make_node("Exp", ["b"], ["y"], "exp"),
+    ]
+    constants = {"one": np.array(1, np.float32), "zero": np.array(0, np.float32)}
+    return model(nodes, {"x": (FLOAT, [2, 3])}, {"y": (FLOAT, [2, 3])}, constants)

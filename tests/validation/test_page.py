@@ -8,8 +8,8 @@ from normdeploy.backends import catalog
 from normdeploy.validation import check
 from normdeploy.validation.page import html
 from tests.browser import measure, needs_browser
-from tests.pages.test_pages import parsed
-from tests.validation.localize.test_search import network
+from tests.html import parsed
+from tests.validation.networks import residual_network
 
 pytest.importorskip("matplotlib", reason="charts need matplotlib: pip install 'normdeploy[report]'")
 
@@ -26,7 +26,7 @@ def hostile(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def wrong_page() -> str:
-    original, deployed = hostile(network()), hostile(network(alpha=5e-2))
+    original, deployed = hostile(residual_network()), hostile(residual_network(alpha=5e-2))
     data = {"x": np.random.default_rng(0).uniform(0, 255, (4, 3, 6, 6)).astype(np.float32)}
     report = check(deployed, reference=original, backends=["onnxruntime"], data=data, localize=True)
     assert report.verdict == "mismatch"
@@ -43,7 +43,7 @@ def test_a_wrong_model(wrong_page):
 
 
 def test_a_right_model():
-    page = html(check(network(), backends=["onnxruntime"]))
+    page = html(check(residual_network(), backends=["onnxruntime"]))
     assert parsed(page).elements.count("svg") == 2
     assert 'badge good">pass' in page
     assert "In half precision" not in page
@@ -52,7 +52,7 @@ def test_a_right_model():
 
 def test_a_backend_that_is_not_there_and_labels():
     data = {"x": np.zeros((3, 3, 6, 6), np.float32), "labels": np.array([0, 1, 2])}
-    page = html(check(network(), backends=["onnxruntime", "tensorrt"], data=data))
+    page = html(check(residual_network(), backends=["onnxruntime", "tensorrt"], data=data))
     parsed(page)
     assert "unavailable" in page
     assert "accuracy" in page
@@ -61,7 +61,7 @@ def test_a_backend_that_is_not_there_and_labels():
 def test_per_node_errors_of_a_spoiled_backend(monkeypatch):
     backend = catalog.Backend("spoiled", "tests.validation.spoiled_backends:wrong_third_convolution")
     monkeypatch.setitem(catalog.BACKENDS, "spoiled", backend)
-    report = check(network(), backends=["spoiled"], localize=True)
+    report = check(residual_network(), backends=["spoiled"], localize=True)
     first = report.to_json()["backends"][0]["first_divergence"]
     assert first == {"node": "conv3", "op_type": "Conv", "output": "c3", "how": "alone"}
     page = html(report)

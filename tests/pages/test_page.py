@@ -1,55 +1,17 @@
 """Pages: well-formed, self-contained, escaped, and readable in a real browser."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from normdeploy.errors import MissingDependencyError
 from normdeploy.pages import Cell, Page, charts
 from tests.browser import measure, needs_browser, screenshot
+from tests.html import parsed
 
 pytest.importorskip("matplotlib", reason="charts need matplotlib: pip install 'normdeploy[report]'")
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" $a_b$"
-
-
-class Parser(HTMLParser):
-    """Refuses elements that are not closed in order, and collects what a page would load."""
-
-    VOID = ("meta", "br", "hr", "img", "link", "input")
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.ids, self.loads, self.elements = [], [], [], []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append(tag)
-        for name, value in attributes:
-            if name == "id":
-                self.ids.append(value)
-            if name in ("src", "href", "xlink:href", "srcset", "data"):
-                self.loads.append(value)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-
-def parsed(html: str) -> Parser:
-    parser = Parser()
-    parser.feed(html)
-    parser.close()
-    assert parser.open == []
-    return parser
 
 
 def full_page() -> str:
@@ -112,27 +74,6 @@ def test_columns_of_numbers_are_set_as_such():
 def test_a_row_has_a_cell_for_each_heading():
     with pytest.raises(ValueError, match="a cell for each heading"):
         Page("t").add_table(("a", "b"), [["1"]])
-
-
-@pytest.mark.parametrize(
-    "chart",
-    [
-        lambda: charts.histogram([1e-20, 1e-19], [0], x="x", log_x=True, log_y=True),
-        lambda: charts.scatter([], [], x="x", y="y"),
-        lambda: charts.scatter([1.0], [1.0], x="x", y="y"),
-        lambda: charts.sequence([], x="x", y="y", log_y=True),
-        lambda: charts.sequence([0.0, np.inf], x="x", y="y", log_y=True, limit=1.0),
-        lambda: charts.bars([], [], x="x"),
-    ],
-)
-def test_charts_of_next_to_nothing(chart):
-    assert chart().startswith("<svg ")
-
-
-def test_without_matplotlib_the_install_line_is_shown(monkeypatch):
-    monkeypatch.setattr(charts.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'normdeploy\[report\]'"):
-        charts.bars(["a"], [1], x="x")
 
 
 def test_importing_pages_does_not_import_matplotlib():
