@@ -6,8 +6,7 @@ x / ∞ = 0. Counted here, with every step rounded to float16 that an implementa
 stores:
 
 - overflow: a sum of squares, a variance or a result above 65504;
-- underflow: a denominator that small numbers have left, so that it differs from the exact one by more than
-  2⁻⁸ of it, eight times the rounding of a single step.
+- underflow: a denominator that small numbers have left, so that it is off by more than rounding explains.
 """
 
 from __future__ import annotations
@@ -24,7 +23,12 @@ from normdeploy.lrn import LRN, window_sum
 Wide = NDArray[np.float64]
 
 LARGEST = 65504.0
+"""The largest finite float16."""
+
 _LOST = 2.0**-8
+"""Relative error of a denominator from which something is lost in it: 8 unit roundoffs of float16 (2⁻¹¹).
+LRN rounds five times on the way (k, α, the sum, their product, the denominator), the others four times at
+most, so that numbers in the type's normal range stay below 5 roundoffs; 8 is the next power of two."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,12 @@ class Extent:
 
 
 def of_lrn(x: Wide, spec: LRN) -> Extent:
-    """Sums of squares in the windows of an LRN on x (N, C, D1, ...), and k + α·sum made of them."""
+    """Sums of squares in the windows of an LRN, and k + α·sum made of them.
+
+    Args:
+        x: the layer's input, shape (N, C, D1, ...).
+        spec: the layer.
+    """
     axes = (1,) if spec.region == "across" else tuple(range(2, x.ndim))
     sums = np.square(x)
     for axis in axes:
@@ -89,7 +98,13 @@ def of_groups(x: Wide, axes: Sequence[int], epsilon: float, centred: bool) -> Ex
 def of_batch_norm(
     scale: Wide, shift: Wide, mean: Wide, variance: Wide, epsilon: float, x: Wide | None = None
 ) -> Extent:
-    """Variances + ε, factors γ/√(σ²+ε), and results if x (N, C, ...) is given. Counts channels."""
+    """Variances + ε, factors γ/√(σ²+ε), and results if the input is given. Counts channels.
+
+    Args:
+        scale, shift, mean, variance: γ, β, μ and σ², each of shape (C,).
+        epsilon: ε.
+        x: the layer's input, shape (N, C, D1, ...).
+    """
     with np.errstate(all="ignore"):
         exact = variance + epsilon
         half = rounded(rounded(variance) + rounded(epsilon))

@@ -11,20 +11,16 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.dtypes import Array
-from normdeploy.errors import NormdeployError
-from normdeploy.graph.intra_channel_lrn import INTRA_CHANNEL_LRN
-from normdeploy.graph.normalizations import is_normalization
+from normdeploy.graph.normalizations import is_lrn, is_normalization, lrn_of
 from normdeploy.graph.scopes import node_name
 from normdeploy.inputs.declared import declared_inputs
 from normdeploy.inputs.samples import Data, open_samples
-from normdeploy.lrn import LRN
 from normdeploy.reference import Evaluator
 from normdeploy.validation.half_precision import extents
 from normdeploy.validation.half_precision.extents import LARGEST, Extent
 
 Problem = Literal["overflow", "underflow"]
 
-_LRNS = ("LRN", INTRA_CHANNEL_LRN)
 _PARAMETERS = ("scale", "shift", "mean", "variance")
 _PASS_THROUGH = ("Relu", "Identity", "Dropout", "MaxPool")
 """What may stand between a BatchNorm and an LRN: they make no value larger."""
@@ -159,8 +155,8 @@ def _measured(node: ir.Node, x: Array, parameters: Mapping[str, Array | None]) -
     if not x.size:
         return None
     with np.errstate(all="ignore"):
-        if node.op_type in _LRNS:
-            spec = _spec(node)
+        if is_lrn(node):
+            spec = lrn_of(node)
             return None if spec is None or x.ndim < 3 else extents.of_lrn(x, spec)
         if node.op_type == "BatchNormalization":
             known = _batch_norm_parameters(node, parameters)
@@ -204,7 +200,8 @@ def _batch_norm_parameters(
 
 
 def _expected_lrn(node: ir.Node) -> Extent | None:
-    spec, source = _spec(node), node.inputs[0]
+    """The sums of squares that an LRN has to expect behind a BatchNorm; None behind anything else."""
+    spec, source = lrn_of(node), node.inputs[0]
     while source is not None and (before := source.producer()) is not None:
         if before.op_type == "BatchNormalization":
             parameters = _batch_norm_parameters(before)
@@ -222,15 +219,6 @@ def _expected_lrn(node: ir.Node) -> Extent | None:
     return None
 
 
-def _spec(node: ir.Node) -> LRN | None:
-    if node.op_type not in _LRNS:
-        return None
-    try:
-        return LRN.from_onnx(node)
-    except NormdeployError:
-        return None
-
-
 def _constant(value: ir.Value | None) -> Array | None:
     return None if value is None or value.const_value is None else value.const_value.numpy()
 
@@ -238,7 +226,7 @@ def _constant(value: ir.Value | None) -> Array | None:
 def _finding(node: ir.Node, extent: Extent) -> HalfPrecision:
     quantity = "the sum of squares"
     unit = "outputs"
-    if node.op_type in _LRNS:
+    if is_lrn(node):
         quantity = "the sum of squares in a window"
     elif node.op_type == "BatchNormalization":
         quantity, unit = "variance + epsilon", "channels"
@@ -255,7 +243,7 @@ def _judged(node: ir.Node, extent: Extent, quantity: str, unit: str) -> tuple[Pr
         where = f"{extent.overflow} of {extent.elements} {unit}"
         if extent.largest <= LARGEST:
             return "overflow", f"values beyond {LARGEST:.0f} become infinite in {where}; {reaches}", fix
-        if node.op_type in _LRNS:
+        if is_lrn(node):
             scale = 2 ** math.ceil(math.log2(extent.largest / LARGEST) / 2)
             return (
                 "overflow",
