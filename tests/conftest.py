@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["tests.plugin_library"]
+
 
 @pytest.fixture(autouse=True)
 def _own_memory_limit() -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Builds the plugin library with CMake."""
+"""Building the plugin library, with CMake and nvcc."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import IO, get_args
 
+from normdeploy.choices import Headers
 from normdeploy.errors import PluginUnavailable, UsageError
 from normdeploy.files import staged
 from normdeploy.plugin.library import LIBRARY_NAME, cache_folder, default_library
 from normdeploy.plugin.toolchain import Toolchain, find_toolchain, supported_architectures
-
-Headers = Literal["auto", "find", "git", "wheel"]
-"""Where TensorRT's headers come from; plugins/cmake/TensorRTHeaders.cmake says what each means."""
 
 _ARCHITECTURES = (75, 80, 86, 89, 90, 100, 110, 120)
 _LOG_NAME = "build.log"
@@ -34,7 +32,9 @@ def build(
     folder: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
 ) -> Path:
-    """Build the library and return where it is. Builds one at a time in a folder; the next one waits.
+    """Build the library.
+
+    Two builds in one folder do not meet: the second waits for the first.
 
     Args:
         output: the shared object to write; by default where `normdeploy.plugin.path` looks. A JSON file of
@@ -47,9 +47,13 @@ def build(
         folder: where CMake works and the build log (build.log) goes; kept, so that building again is quick.
         jobs: processes at a time; by default one per core.
 
+    Returns:
+        The shared object.
+
     Raises:
-        PluginUnavailable: a program or the headers are missing, or the build fails; the message says which.
-        UsageError: an argument makes no sense, or `output` cannot be written.
+        PluginUnavailable: a program, the source or the headers are missing, or the build fails; the message
+            says which.
+        UsageError: an argument makes no sense, or `output` or `folder` cannot be written.
     """
     if headers not in get_args(Headers):
         raise UsageError(f"headers must be one of {', '.join(get_args(Headers))}, got {headers!r}")
@@ -58,8 +62,8 @@ def build(
     target = Path(output) if output is not None else default_library()
     work = Path(folder) if folder is not None else cache_folder() / "build"
     if output is None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    work.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
+    _make_folder(work)
     if architectures is None:
         architectures = _all_architectures(toolchain)
     settings = (
@@ -106,6 +110,15 @@ def source_folder() -> Path:
     raise PluginUnavailable(
         f"the plugin's source is missing (looked in {looked}): install normdeploy from a wheel or a clone"
     )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror}): name another folder") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{folder}: cannot be written: name another folder")
 
 
 def _fresh(work: Path, source: Path, toolchain: Toolchain) -> tuple[str, ...]:
@@ -162,7 +175,7 @@ def _first_error(text: str) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, so that two builds in it do not meet."""
+    """Hold the folder's lock."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The programs that building the plugin takes, and what to do about each that is missing."""
+"""The programs that building the plugin takes: where they are, and how to get those that are missing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LEAST_NVCC = (12, 8)
 class Toolchain:
     """Where the programs are.
 
-    Attributes:
+    Args:
         nvcc: CUDA's compiler.
         cmake: CMake, 3.24 or newer.
-        generator: CMake's arguments that choose Ninja, or nothing where make is used.
+        generator: CMake's arguments that choose Ninja, or make where there is no ninja.
     """
 
     nvcc: Path
@@ -33,7 +33,7 @@ class Toolchain:
 
 
 def find_toolchain() -> Toolchain:
-    """Find every program.
+    """Find every program, and check that it is new enough.
 
     Raises:
         PluginUnavailable: one is missing or too old; the message says which and how to get it.
@@ -56,7 +56,7 @@ def find_toolchain() -> Toolchain:
 
 
 def find_nvcc() -> Path:
-    """Find CUDA's compiler: CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda.
+    """Find CUDA's compiler, in this order: CUDACXX, CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda.
 
     Raises:
         PluginUnavailable: it is nowhere there, or CUDACXX names no program.
@@ -77,7 +77,11 @@ def find_nvcc() -> Path:
 
 
 def supported_architectures(nvcc: Path) -> set[int]:
-    """Compute capabilities that this nvcc compiles for, as in 90 for sm_90."""
+    """The compute capabilities that this nvcc compiles for: 90 is sm_90.
+
+    Raises:
+        PluginUnavailable: nvcc does not run.
+    """
     return {int(number) for number in re.findall(r"compute_(\d+)\b", _output(nvcc, "--list-gpu-arch"))}
 
 
@@ -92,7 +96,7 @@ def _nvcc_candidates() -> Iterator[Path]:
 
 
 def _find_program(name: str) -> Path | None:
-    """Look on PATH, and beside the running Python, where pip puts programs."""
+    """The program on PATH, or beside the running Python, where pip puts programs."""
     found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     return Path(found) if found is not None else None
 

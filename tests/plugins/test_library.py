@@ -1,45 +1,59 @@
-"""The library as it is built: its interface driven by a C++ caller, and what it exports and links."""
+"""Where the library is, and what it holds, by the file that the build puts beside it."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
+import json
 from pathlib import Path
 
+import pytest
+
 from normdeploy import plugin
+from normdeploy.errors import PluginUnavailable
+from normdeploy.plugin.library import PluginOperator
 
 
-def test_the_plugin_object_through_tensorrt_interfaces(library: Path, build_folder: Path) -> None:
-    test = build_folder / "tests" / "plugin_interface_test"
-    done = subprocess.run([test, library], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed, failed = map(int, re.findall(r"(\d+) passed, (\d+) failed", done.stdout)[0])
-    assert passed > 3000
-    assert failed == 0
-    assert "field size is missing" in done.stderr, "without a logger, messages go to standard error"
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "normdeploy" / "plugin"
 
 
-def test_exports_two_functions_and_links_neither_tensorrt_nor_cuda(library: Path) -> None:
-    symbols = _output_of("nm", "-D", "--defined-only", library)
-    assert {line.split()[-1] for line in symbols.splitlines()} == {"getCreators", "setLoggerFinder"}
-    needed = re.findall(r"NEEDED.*\[(.*)\]", _output_of("readelf", "-d", library))
-    assert needed
-    assert not [name for name in needed if "nvinfer" in name or "cud" in name]
+def test_path_and_info_before_the_build(empty_cache: Path) -> None:
+    for function in (plugin.path, plugin.info):
+        with pytest.raises(PluginUnavailable, match=r"is not there: run  normdeploy plugin build"):
+            function()
 
 
-def test_info_says_what_the_library_holds(library: Path) -> None:
-    info = plugin.info(library)
-    assert [(one.name, one.version, one.namespace) for one in info.operators] == [
-        ("IntraChannelLRN", "1", "normdeploy")
-    ]
-    assert info.architectures == ("75", "90")
-    assert info.tensorrt_headers == "10.14.1"
-    assert info.size_bytes == library.stat().st_size
+def test_path_and_info_after_the_build(empty_cache: Path) -> None:
+    empty_cache.mkdir(parents=True)
+    library = empty_cache / "libnormdeploy_plugins.so"
+    library.write_bytes(b"12345")
+    recorded = {
+        "version": "1.2.3",
+        "plugins": [{"name": "IntraChannelLRN", "version": "1", "namespace": "normdeploy"}],
+        "tensorrt_headers": "10.14.1",
+        "cuda": "13.0.88",
+        "architectures": "75-real;120",
+    }
+    library.with_suffix(".json").write_text(json.dumps(recorded))
+    assert plugin.path() == library
+    info = plugin.info()
+    assert (info.size_bytes, info.version, info.architectures) == (5, "1.2.3", ("75-real", "120"))
+    assert info.operators == (PluginOperator("IntraChannelLRN", version="1", namespace="normdeploy"),)
 
 
-def _output_of(program: str, *arguments: str | Path) -> str:
-    """What a program of binutils prints; every C++ compiler brings binutils along."""
-    found = shutil.which(program)
-    assert found is not None
-    return subprocess.run([found, *arguments], capture_output=True, text=True, check=True).stdout
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"version": 1, "plugins": [{"nobody": 1}]}', "\udcff"])
+def test_a_damaged_account_of_the_library(text: str, empty_cache: Path) -> None:
+    empty_cache.mkdir(parents=True)
+    library = empty_cache / "libnormdeploy_plugins.so"
+    library.write_bytes(b"12345")
+    library.with_suffix(".json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(PluginUnavailable, match=r"libnormdeploy_plugins\.json is damaged: run  normdeploy"):
+        plugin.info()
+
+
+def test_a_library_without_its_account(empty_cache: Path) -> None:
+    empty_cache.mkdir(parents=True)
+    (empty_cache / "libnormdeploy_plugins.so").write_bytes(b"12345")
+    with pytest.raises(PluginUnavailable, match=r"\.json: No such file or directory: run  normdeploy plugin"):
+        plugin.info()

@@ -1,4 +1,4 @@
-"""Building an engine from a network, and reading one back."""
+"""Building an engine from a network, and reading it back to run it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from normdeploy.backends.tensorrt.messages import Messages
 from normdeploy.backends.tensorrt.model import ParsedModel
-from normdeploy.errors import BackendUnavailable, ModelError
+from normdeploy.errors import BackendCrashed, BackendUnavailable, ModelError
 
 _WRONG_DRIVER = "cudaError 35"
 
 ShapeRange = tuple[Sequence[int], Sequence[int], Sequence[int]]
-"""The smallest shape of an input, the one to be fastest for, and the largest."""
+"""The smallest shape of an input, the one that the engine is to be fastest for, and the largest."""
 
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """An engine, serialized.
+    """An engine as bytes.
 
     Args:
-        plan: its bytes, as a buffer that belongs to TensorRT.
-        timing_cache: the cache after building, to be used next time; None where there was none before.
+        plan: the engine, in a buffer of TensorRT's.
+        timing_cache: the timing cache after building, in a buffer of TensorRT's; None if none was asked for.
     """
 
     plan: Any
@@ -33,16 +33,17 @@ class BuiltEngine:
 def build_engine(
     model: ParsedModel, shapes: Mapping[str, ShapeRange], timing_cache: bytes | None = None
 ) -> BuiltEngine:
-    """Build, without TF32: float32 layers multiply in float32.
+    """Build an engine without TF32: float32 layers multiply in float32.
 
     Args:
         model: the network.
-        shapes: of each input; those with fixed shapes only may be absent.
-        timing_cache: measurements of earlier builds, or b"" to begin some; None to keep none.
+        shapes: the range of shapes of each input; an input whose shape is fixed needs none.
+        timing_cache: times of kernels from earlier builds, b"" to begin with none, None to keep none.
 
     Raises:
-        ModelError: an input whose shape is open has no range, or the range is refused.
-        RuntimeError: TensorRT gives no engine; the message has its reason.
+        ModelError: an input whose shape is open has no range, or does not take it.
+        BackendUnavailable: the timing cache comes from another version or another GPU.
+        BackendCrashed: TensorRT gives no engine; the message has its reason.
     """
     trt, builder, messages = model.trt, model.builder, model.messages
     config = builder.create_builder_config()
@@ -60,11 +61,12 @@ def build_engine(
     messages.errors.clear()
     plan = builder.build_serialized_network(model.network, config)
     if plan is None:
-        raise RuntimeError(f"building the engine fails: {messages.reason}")
+        raise BackendCrashed(f"building the engine fails: {messages.reason}")
     return BuiltEngine(plan, config.get_timing_cache().serialize() if cache is not None else None)
 
 
 def _profile(model: ParsedModel, shapes: Mapping[str, ShapeRange]) -> Any:
+    """TensorRT's optimization profile, which has the ranges of all inputs whose shape is open."""
     profile = model.builder.create_optimization_profile()
     for name, tensor in model.inputs.items():
         if -1 not in tensor.shape:
@@ -80,11 +82,20 @@ def _profile(model: ParsedModel, shapes: Mapping[str, ShapeRange]) -> Any:
 
 
 def deserialize(trt: Any, plan: Any, messages: Messages, plugins: Sequence[Path] = ()) -> Any:
-    """An engine that can run.
+    """Read an engine back, on the machine that is to run it.
+
+    Args:
+        trt: TensorRT's Python module.
+        plan: the engine as bytes.
+        messages: TensorRT's log.
+        plugins: plugin libraries that the engine needs.
+
+    Returns:
+        TensorRT's `ICudaEngine`.
 
     Raises:
-        BackendUnavailable: this machine's driver is missing or too old for it.
-        RuntimeError: TensorRT refuses it for another reason.
+        BackendUnavailable: this machine's driver is missing, or too old.
+        BackendCrashed: TensorRT refuses the engine for another reason.
     """
     messages.errors.clear()
     runtime = trt.Runtime(messages.logger)
@@ -98,4 +109,4 @@ def deserialize(trt: Any, plan: Any, messages: Messages, plugins: Sequence[Path]
             f"the NVIDIA driver is missing, or too old for the CUDA that {trt.__name__} "
             f"{trt.__version__} was built for: install a newer one"
         )
-    raise RuntimeError(f"reading the engine back fails: {messages.reason}")
+    raise BackendCrashed(f"reading the engine back fails: {messages.reason}")

@@ -1,4 +1,4 @@
-"""An execution context with memory of its own for every tensor, run over and over."""
+"""An engine with memory on the GPU for each of its tensors, run over and over."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ import numpy as np
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.tensorrt.messages import Messages
 from normdeploy.dtypes import Array
+from normdeploy.errors import BackendCrashed
 
 Phases = tuple[float, float, float]
-"""Milliseconds from host to device, computing, and back, by CUDA's events."""
+"""Milliseconds of copying to the GPU, computing, and copying back, by CUDA's events."""
 
 TensorTypes = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
-"""A tensor's name -> its shape and type."""
+"""A tensor's name -> its shape and element type."""
 
 
-class BoundExecution:
-    """Use `close` to give the memory back.
+class Execution:
+    """A context of TensorRT's whose tensors have memory on the GPU; call `close` to give that back.
 
     Args:
-        gpu: where it runs.
-        context: TensorRT's, with the shapes of its inputs set.
-        inputs, outputs: its tensors.
-        messages: what TensorRT says.
+        gpu: the GPU that it runs on.
+        context: TensorRT's `IExecutionContext`, with the shapes of its inputs set.
+        inputs, outputs: the engine's tensors.
+        messages: TensorRT's log.
+
+    Attributes:
+        context: as given.
+        graph_refusal: why the computation could not be captured as a CUDA graph; empty if it was, or if
+            nobody has tried yet.
 
     Raises:
         CudaError: there is not enough memory.
-        RuntimeError: TensorRT refuses an address.
+        BackendCrashed: TensorRT refuses an address.
     """
 
     def __init__(
@@ -48,24 +54,23 @@ class BoundExecution:
                 nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
                 address = self._addresses[name] = stack.enter_context(gpu.memory(nbytes))
                 if not context.set_tensor_address(name, address):
-                    raise RuntimeError(f"tensor '{name}' takes no address: {messages.reason}")
+                    raise BackendCrashed(f"tensor '{name}' takes no address: {messages.reason}")
             self._resources = stack.pop_all()
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Give all memory, and the graph, back."""
         self._resources.close()
 
     @property
     def has_graph(self) -> bool:
-        """Whether the computation was captured."""
+        """Whether the computation has been captured as a CUDA graph."""
         return self._graph is not None
 
     def try_graph(self) -> None:
-        """Capture the computation as a CUDA graph, which `run` launches from then on, if it can be captured.
+        """Capture the computation as a CUDA graph, if it can be captured.
 
-        Call it after a run: TensorRT's first one prepares what must not be captured. Where it cannot be
-        captured, for example because it waits for data to decide what comes next, `graph_refusal` says why,
-        and each run goes on putting its kernels into the stream one by one.
+        Call it after a run: TensorRT's first run prepares what must not be captured. A computation cannot be
+        captured, for example, if it waits for data to decide what comes next; `graph_refusal` says why.
         """
         gpu, context = self._gpu, self.context
         try:
@@ -75,11 +80,18 @@ class BoundExecution:
             self.graph_refusal = str(error)
 
     def run(self, arrays: Mapping[str, Array], *, with_graph: bool) -> tuple[dict[str, Array], Phases]:
-        """All outputs, and the phases' times.
+        """Copy the inputs to the GPU, compute, and copy the outputs back.
 
         Args:
-            arrays: contiguous, of the inputs' shapes and types.
-            with_graph: launch the captured graph, if there is one.
+            arrays: the inputs, contiguous, of the shapes and types given at first.
+            with_graph: whether to launch the captured graph, if there is one, instead of one kernel after the
+                other.
+
+        Returns:
+            All outputs, and the milliseconds of each phase.
+
+        Raises:
+            CudaError, BackendCrashed: it fails.
         """
         gpu = self._gpu
         outputs = {name: np.empty(shape, dtype) for name, (shape, dtype) in self._outputs.items()}
@@ -91,7 +103,7 @@ class BoundExecution:
             if with_graph and self._graph is not None:
                 gpu.launch(self._graph)
             elif not self.context.execute_async_v3(gpu.stream):
-                raise RuntimeError(f"running the engine fails: {self._messages.reason}")
+                raise BackendCrashed(f"running the engine fails: {self._messages.reason}")
             gpu.record(computed)
             for name, array in outputs.items():
                 gpu.download(self._addresses[name], array)

@@ -1,4 +1,4 @@
-"""Layer times by TensorRT's own profiler."""
+"""Times of layers, by TensorRT's own profiler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from normdeploy.backends.session import LayerTime
 
 
 def layer_recorder(trt: Any) -> Any:
-    """An `IProfiler` that adds up what each layer took, in milliseconds, in its attribute `total_ms`."""
+    """An `IProfiler` that adds up the milliseconds of each layer in its attribute `total_ms`.
+
+    It has to be a subclass of the module's own class.
+    """
 
     class Recorder(trt.IProfiler):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -23,5 +26,10 @@ def layer_recorder(trt: Any) -> Any:
 
 
 def layer_times(total_ms: Mapping[str, float], runs: int) -> list[LayerTime]:
-    """The mean of each layer over a number of runs; TensorRT tells its name only."""
+    """The mean times of layers, of which TensorRT tells the name only.
+
+    Args:
+        total_ms: milliseconds by the layer's name, all runs together.
+        runs: number of runs.
+    """
     return [LayerTime(name, "", (), (), total / runs) for name, total in total_ms.items()]

@@ -1,4 +1,7 @@
-"""The two libraries, and where their Python modules are. The only place that imports either."""
+"""TensorRT and TensorRT-RTX: where their Python modules are, and what sets them apart.
+
+The only file that imports either.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,17 @@ from normdeploy.errors import BackendUnavailable, MissingDependencyError
 
 @dataclass(frozen=True)
 class Library:
-    """One of the two.
+    """TensorRT or TensorRT-RTX.
 
     Args:
-        name: the backend's.
-        modules: names of its Python module; what comes from pip and what comes with NVIDIA's SDK differ.
-        package: the distribution on PyPI.
-        extra: of normdeploy, which brings the distribution.
-        takes_plugins: its networks can hold plugins.
-        has_timing_cache: building it measures kernels, which a timing cache saves.
-        builds_without_gpu: building it needs no GPU and no driver.
+        name: the library's name, which is its backend's too.
+        modules: names of its Python module, of which the first that is installed counts: pip and NVIDIA's SDK
+            name it differently.
+        package: the distribution on PyPI that brings the module.
+        extra: the extra of normdeploy that brings the distribution.
+        takes_plugins: whether its networks can hold plugins.
+        has_timing_cache: whether it times kernels when it builds, which a timing cache saves the next time.
+        builds_without_gpu: whether it builds engines on a machine without a GPU and a driver.
     """
 
     name: str
@@ -34,11 +38,11 @@ class Library:
     builds_without_gpu: bool
 
     def load(self) -> Any:
-        """Import the module.
+        """Import its Python module.
 
         Raises:
             MissingDependencyError: it is not installed.
-            BackendUnavailable: it is, but does not load.
+            BackendUnavailable: it is installed, but does not load.
         """
         for module in self.modules:
             if importlib.util.find_spec(module) is None:
@@ -76,5 +80,5 @@ LIBRARIES = {
         ),
     )
 }
-"""By the backend's name. TensorRT-RTX 1.7 ends the process when a model holds a plugin, and says itself that
-its timing cache does nothing."""
+"""By name. TensorRT-RTX 1.7 ends the process when a model holds a plugin, and its documentation says that its
+timing cache does nothing."""

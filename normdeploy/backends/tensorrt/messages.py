@@ -31,8 +31,8 @@ class Messages:
 
     @property
     def reason(self) -> str:
-        """Why the last call failed: the first error since `errors` was cleared."""
-        return self.errors[0] if self.errors else "no reason is given"
+        """Why the last call failed, in one line: the first error since `errors` was cleared."""
+        return " ".join(self.errors[0].split()) if self.errors else "no reason is given"
 
     def receive(self, message: str, *, error: bool = False, warning: bool = False) -> None:
         """Take one message of the log."""

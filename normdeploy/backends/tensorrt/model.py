@@ -1,4 +1,4 @@
-"""An ONNX model as a TensorRT network."""
+"""An ONNX model as a TensorRT network, and the types of its tensors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import onnx
 
 from normdeploy.backends.tensorrt.libraries import Library
 from normdeploy.backends.tensorrt.messages import Messages
-from normdeploy.backends.tensorrt.plugins import PluginOperator, load_plugins, prefer_plugins
+from normdeploy.backends.tensorrt.plugins import load_plugins, prefer_plugins
 from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable, ModelError
+from normdeploy.plugin.library import PluginOperator
 
 _DTYPES: Mapping[str, Any] = {
     "FLOAT": np.float32,
@@ -35,20 +36,22 @@ _REJECTED_NODE = re.compile(r"^Invalid Node - .*$")
 
 
 class ParsedModel:
-    """A network, strongly typed: every layer computes in the types that the ONNX model says.
+    """An ONNX model as a network, strongly typed: every layer computes in the types that the model says.
 
     Args:
         library: TensorRT or TensorRT-RTX.
-        trt: its module.
+        trt: its Python module.
         path: the ONNX file.
-        plugins: libraries whose operators replace the model's functions of the same names.
+        plugins: plugin libraries, whose operators replace the model's functions of the same names.
 
     Attributes:
-        plugins: the operators that did.
+        builder, network: TensorRT's `IBuilder` and `INetworkDefinition`.
+        messages: TensorRT's log.
+        plugins: the operators of plugins that the model uses.
 
     Raises:
         ModelError: the parser refuses the model; the message names the node.
-        BackendUnavailable: there is no builder on this machine, or a plugin library does not load.
+        BackendUnavailable: TensorRT gives no builder on this machine, or a plugin library does not load.
     """
 
     def __init__(self, library: Library, trt: Any, path: Path, plugins: Sequence[Path]) -> None:
@@ -61,7 +64,7 @@ class ParsedModel:
             raise BackendUnavailable(f"there is no builder: {self.messages.reason}") from error
         strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
         self.network = self.builder.create_network(strongly_typed)
-        self._parser = trt.OnnxParser(self.network, self.messages.logger)  # owns the weights
+        self._parser = trt.OnnxParser(self.network, self.messages.logger)  # the network's weights are its
         self.plugins: list[PluginOperator] = []
         if not self._parse(path, plugins):
             raise ModelError(f"the parser refuses {self._refusal()}")
@@ -78,6 +81,7 @@ class ParsedModel:
         return bool(self._parser.parse(proto.SerializeToString(), str(path)))
 
     def _refusal(self) -> str:
+        """The node that the parser refuses, and why, in one line."""
         if self._parser.num_errors == 0:
             return f"the model: {self.messages.reason}"
         error = self._parser.get_error(0)
@@ -92,17 +96,17 @@ class ParsedModel:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """TensorRT's tensors by name; a size that the model leaves open is -1 in their shapes."""
+        """TensorRT's input tensors by name; a size that the model leaves open is -1 in their shapes."""
         return _by_name(self.network.get_input(index) for index in range(self.network.num_inputs))
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """TensorRT's tensors by name."""
+        """TensorRT's output tensors by name."""
         return _by_name(self.network.get_output(index) for index in range(self.network.num_outputs))
 
     @property
     def layers(self) -> list[dict[str, Any]]:
-        """Every layer of the network: its name, type, the ONNX node it comes from, its outputs' types."""
+        """Every layer of the network: name, type, the ONNX node that it comes from, types of its outputs."""
         layers = (self.network.get_layer(index) for index in range(self.network.num_layers))
         return [
             {
@@ -116,10 +120,14 @@ class ParsedModel:
 
 
 def dtype_of(tensor_type: Any, name: str) -> np.dtype[Any]:
-    """NumPy's type for a tensor's.
+    """NumPy's element type for TensorRT's.
+
+    Args:
+        tensor_type: TensorRT's `DataType`.
+        name: the tensor's, for the error.
 
     Raises:
-        ModelError: it has none.
+        ModelError: NumPy has none for it.
     """
     if tensor_type.name not in _DTYPES:
         raise ModelError(f"tensor '{name}' is {tensor_type.name}, which arrays cannot hold")
@@ -128,10 +136,15 @@ def dtype_of(tensor_type: Any, name: str) -> np.dtype[Any]:
 
 
 def as_dtype(array: Array, dtype: np.dtype[Any], name: str) -> Array:
-    """A contiguous array of the engine's type, which differs from the model's where TensorRT lacks that.
+    """The array in the engine's type and contiguous; TensorRT lacks some types, such as float64.
+
+    Args:
+        array: an input of the model.
+        dtype: the engine's type of it.
+        name: the input's, for the error.
 
     Raises:
-        ModelError: values would change by more than rounding.
+        ModelError: a value would change by more than rounding.
     """
     converted = np.ascontiguousarray(array, dtype=dtype)
     if dtype.kind in "iub" and (converted != array).any():

@@ -1,10 +1,9 @@
-"""Plugin libraries that the user named: loading them, and giving their operators to a model."""
+"""Plugin libraries that the user names: loading them, and making a model use their operators."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,12 @@ from onnx import helper
 
 from normdeploy.backends.tensorrt.messages import Messages
 from normdeploy.errors import BackendUnavailable, UsageError
-
-
-@dataclass(frozen=True)
-class PluginOperator:
-    """A plugin by the names that TensorRT finds it with."""
-
-    name: str
-    version: str
-    namespace: str
+from normdeploy.graph.io import proto_nodes
+from normdeploy.plugin.library import PluginOperator
 
 
 def plugin_libraries(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The files that a user names.
+    """The plugin libraries that a user names, as absolute paths, each once.
 
     Raises:
         UsageError: one is not there.
@@ -33,14 +25,22 @@ def plugin_libraries(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     for path in paths:
         if not Path(path).is_file():
             raise UsageError(f"{path}: there is no such plugin library: run  normdeploy plugin build")
-    return [Path(path).resolve() for path in paths]
+    return list(dict.fromkeys(Path(path).resolve() for path in paths))
 
 
 def load_plugins(registry: Any, libraries: Sequence[Path], messages: Messages) -> list[PluginOperator]:
-    """Load the libraries into a registry, and say what they brought.
+    """Load plugin libraries into TensorRT's registry.
+
+    Args:
+        registry: TensorRT's `IPluginRegistry`.
+        libraries: the shared objects.
+        messages: TensorRT's log, which has the reason where one does not load.
+
+    Returns:
+        The operators that they add to the registry.
 
     Raises:
-        BackendUnavailable: one cannot be loaded.
+        BackendUnavailable: one does not load.
     """
     before = set(_operators(registry))
     for library in libraries:
@@ -55,34 +55,38 @@ def _operators(registry: Any) -> Iterator[PluginOperator]:
 
 
 def prefer_plugins(model: onnx.ModelProto, operators: Sequence[PluginOperator]) -> list[PluginOperator]:
-    """Make TensorRT's parser take plugins where the model has functions, in place; return those taken.
+    """Replace the model's functions by plugins of the same names, in place.
 
-    The parser takes a model's function before a plugin. A node whose domain is the plugin's namespace gets
-    the attributes by which the parser finds the plugin, and the function goes: if the plugin is not found
-    after all, that is an error and not another implementation.
+    TensorRT's parser takes a model's function before a plugin. So a node whose domain is the plugin's
+    namespace gets the attributes by which the parser finds the plugin, and the function goes: if the plugin
+    is not found after all, that is an error and not another implementation.
+
+    Args:
+        model: the model.
+        operators: the operators that plugins compute.
+
+    Returns:
+        Those that the model uses.
     """
     by_key = {(operator.namespace, operator.name): operator for operator in operators}
-    taken: list[PluginOperator] = []
-    for node in _nodes(model):
-        operator = by_key.get((node.domain, node.op_type))
-        if operator is None:
-            continue
-        node.attribute.append(helper.make_attribute("plugin_namespace", operator.namespace))
-        node.attribute.append(helper.make_attribute("plugin_version", operator.version))
-        if operator not in taken:
-            taken.append(operator)
-    replaced = {(operator.namespace, operator.name) for operator in taken}
+    used: list[PluginOperator] = []
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        for node in proto_nodes(nodes):
+            operator = by_key.get((node.domain, node.op_type))
+            if operator is None:
+                continue
+            _set_attribute(node, "plugin_namespace", operator.namespace)
+            _set_attribute(node, "plugin_version", operator.version)
+            if operator not in used:
+                used.append(operator)
+    replaced = {(operator.namespace, operator.name) for operator in used}
     kept = [function for function in model.functions if (function.domain, function.name) not in replaced]
     del model.functions[:]
     model.functions.extend(kept)
-    return taken
+    return used
 
 
-def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Every node, in subgraphs and functions too."""
-    waiting = [list(model.graph.node), *(list(function.node) for function in model.functions)]
-    while waiting:
-        for node in waiting.pop():
-            yield node
-            for attribute in node.attribute:
-                waiting.extend(list(graph.node) for graph in (attribute.g, *attribute.graphs))
+def _set_attribute(node: onnx.NodeProto, name: str, value: str) -> None:
+    present = (attribute for attribute in node.attribute if attribute.name == name)
+    attribute = next(present, None) or node.attribute.add()
+    attribute.CopyFrom(helper.make_attribute(name, value))

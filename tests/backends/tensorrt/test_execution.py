@@ -5,7 +5,8 @@ import pytest
 
 from normdeploy.backends.cuda import CudaError
 from normdeploy.backends.hardware import gpus
-from normdeploy.backends.tensorrt.execution import BoundExecution
+from normdeploy.backends.tensorrt.execution import Execution
+from normdeploy.errors import BackendCrashed
 
 TENSOR = ((2, 3), np.dtype(np.float32))
 
@@ -50,62 +51,62 @@ def array(start):
     return np.arange(start, start + 6, dtype=np.float32).reshape(2, 3)
 
 
-def bound_to(context):
-    return BoundExecution(context.gpu, context, {"x": TENSOR}, {"y": TENSOR}, Messages())
+def execution_of(context):
+    return Execution(context.gpu, context, {"x": TENSOR}, {"y": TENSOR}, Messages())
 
 
 def test_a_graph_computes_what_was_captured(host_gpu, counters):
     before, launched = counters.live_objects(), counters.graph_launches()
     context = Copying(host_gpu)
-    bound = bound_to(context)
-    bound.run({"x": array(0)}, with_graph=True)
-    bound.try_graph()
-    assert (bound.has_graph, bound.graph_refusal) == (True, "")
+    execution = execution_of(context)
+    execution.run({"x": array(0)}, with_graph=True)
+    execution.try_graph()
+    assert (execution.has_graph, execution.graph_refusal) == (True, "")
     assert context.enqueued == 2
     for start in (1, 2):
-        outputs, phases = bound.run({"x": array(start)}, with_graph=True)
+        outputs, phases = execution.run({"x": array(start)}, with_graph=True)
         np.testing.assert_array_equal(outputs["y"], array(start))
         assert min(phases) > 0
     assert (context.enqueued, counters.graph_launches()) == (2, launched + 2)
-    outputs, _ = bound.run({"x": array(3)}, with_graph=False)
+    outputs, _ = execution.run({"x": array(3)}, with_graph=False)
     np.testing.assert_array_equal(outputs["y"], array(3))
     assert (context.enqueued, counters.graph_launches()) == (3, launched + 2)
-    bound.close()
+    execution.close()
     assert counters.live_objects() == before
 
 
 def test_what_cannot_be_captured_is_enqueued(host_gpu, counters):
     before, launched = counters.live_objects(), counters.graph_launches()
-    bound = bound_to(Waiting(host_gpu))
-    bound.try_graph()
-    assert not bound.has_graph
-    assert "cuStreamEndCapture fails" in bound.graph_refusal
-    outputs, _ = bound.run({"x": array(1)}, with_graph=True)
+    execution = execution_of(Waiting(host_gpu))
+    execution.try_graph()
+    assert not execution.has_graph
+    assert "cuStreamEndCapture fails" in execution.graph_refusal
+    outputs, _ = execution.run({"x": array(1)}, with_graph=True)
     np.testing.assert_array_equal(outputs["y"], array(1))
-    bound.close()
+    execution.close()
     assert (counters.live_objects(), counters.graph_launches()) == (before, launched)
 
 
 def test_an_engine_that_refuses_to_be_captured(host_gpu, counters):
     before = counters.live_objects()
-    bound = bound_to(Failing(host_gpu))
-    bound.run({"x": array(0)}, with_graph=False)
-    bound.try_graph()
-    assert bound.graph_refusal == "what was to be captured could not be enqueued"
-    with pytest.raises(RuntimeError, match="running the engine fails: as TensorRT says"):
-        bound.run({"x": array(0)}, with_graph=True)
-    bound.close()
+    execution = execution_of(Failing(host_gpu))
+    execution.run({"x": array(0)}, with_graph=False)
+    execution.try_graph()
+    assert execution.graph_refusal == "what was to be captured could not be enqueued"
+    with pytest.raises(BackendCrashed, match="running the engine fails: as TensorRT says"):
+        execution.run({"x": array(0)}, with_graph=True)
+    execution.close()
     assert counters.live_objects() == before
 
 
 def test_memory_is_given_back_when_binding_fails(host_gpu, counters):
     before = counters.live_objects()
     context = Copying(host_gpu)
-    with pytest.raises(RuntimeError, match="tensor 'refused' takes no address: as TensorRT says"):
-        BoundExecution(host_gpu, context, {"refused": TENSOR}, {"y": TENSOR}, Messages())
+    with pytest.raises(BackendCrashed, match="tensor 'refused' takes no address: as TensorRT says"):
+        Execution(host_gpu, context, {"refused": TENSOR}, {"y": TENSOR}, Messages())
     huge = ((2**50,), np.dtype(np.float32))
     with pytest.raises(CudaError, match="out of memory"):
-        BoundExecution(host_gpu, context, {"x": TENSOR}, {"y": huge}, Messages())
+        Execution(host_gpu, context, {"x": TENSOR}, {"y": huge}, Messages())
     assert counters.live_objects() == before
 
 
@@ -114,10 +115,10 @@ def test_memory_is_given_back_when_binding_fails(host_gpu, counters):
 def test_a_graph_on_a_gpu():
     from normdeploy.backends.cuda import Gpu
 
-    bound = bound_to(Copying(Gpu()))
-    bound.run({"x": array(0)}, with_graph=False)
-    bound.try_graph()
-    assert bound.has_graph, bound.graph_refusal
-    outputs, _ = bound.run({"x": array(1)}, with_graph=True)
+    execution = execution_of(Copying(Gpu()))
+    execution.run({"x": array(0)}, with_graph=False)
+    execution.try_graph()
+    assert execution.has_graph, execution.graph_refusal
+    outputs, _ = execution.run({"x": array(1)}, with_graph=True)
     np.testing.assert_array_equal(outputs["y"], array(1))
-    bound.close()
+    execution.close()
