@@ -4,6 +4,11 @@ import resource
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No verdict depends on how fast this machine is just now.
+settings.register_profile("normdeploy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("normdeploy")
 
 pytest_plugins = ["tests.plugin_library"]
 
