@@ -1,8 +1,8 @@
 """The GPU through NVIDIA's driver: memory, copies, a stream and events, by ctypes.
 
-The driver (libcuda) comes with every NVIDIA GPU, so nothing else has to be installed. TensorRT's own calls
-and these meet in the GPU's primary context. Imports the standard library only: run as a script, it quickly
-says what is there.
+The driver (libcuda) comes with every NVIDIA GPU, so nothing else has to be installed. These calls and
+TensorRT's own meet in the GPU's primary context. This file imports the standard library only, so that it runs
+as a script, which tells within a moment what GPUs there are: `hardware` asks it.
 """
 
 from __future__ import annotations
@@ -52,11 +52,15 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "cuGraphDestroy": (ctypes.c_void_p,),
     "cuGraphExecDestroy": (ctypes.c_void_p,),
 }
-"""The calls that are made, with their arguments; all return a status."""
+"""The driver's functions that are called, with the types of their arguments; each returns a status."""
 
 
 class CudaError(Exception):
-    """A call failed; the message has the driver's own words."""
+    """A call of the driver failed; the message has its own words.
+
+    No error of the package's tree, since this file imports nothing of it: where no GPU can be had the callers
+    raise BackendUnavailable, and a worker reports any other as a crash of its backend.
+    """
 
 
 class Driver:
@@ -79,8 +83,12 @@ class Driver:
     def call(self, name: str, *arguments: Any) -> None:
         """Call a function of the driver.
 
+        Args:
+            name: one of those in `_ARGUMENTS`.
+            arguments: the function's.
+
         Raises:
-            CudaError: it does not return 0.
+            CudaError: it returns a status other than 0.
         """
         function = getattr(self._library, name)
         function.argtypes = _ARGUMENTS[name]
@@ -116,6 +124,12 @@ class Driver:
 class Gpu:
     """The first GPU, with a stream. Its primary context becomes current in the thread that makes this.
 
+    Attributes:
+        name: such as NVIDIA H200.
+        driver_version: the newest CUDA that the driver serves.
+        stream: the handle of the stream, in which all that is begun here runs in order.
+        l2_bytes: size of the second-level cache.
+
     Raises:
         CudaError: there is no driver or no GPU.
     """
@@ -139,17 +153,23 @@ class Gpu:
         self.l2_bytes = cache.value
 
     def free_memory(self) -> int:
-        """Bytes of the GPU's memory that nobody has taken: every process on it counts."""
+        """Bytes of the GPU's memory that no process has taken."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         self._driver.call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
         return free.value
 
     @contextmanager
     def memory(self, nbytes: int) -> Iterator[int]:
-        """The address of that many bytes on the GPU, freed on leaving.
+        """Take memory on the GPU, and give it back on leaving.
+
+        Args:
+            nbytes: how much; 0 is allowed.
+
+        Yields:
+            Its address.
 
         Raises:
-            CudaError: there are not so many.
+            CudaError: too little is left.
         """
         address = ctypes.c_uint64()
         self._driver.call("cuMemAlloc_v2", ctypes.byref(address), max(nbytes, 1))
@@ -176,13 +196,13 @@ class Gpu:
         """Wait until everything in the stream is done.
 
         Raises:
-            CudaError: something in it failed.
+            CudaError: something in the stream failed.
         """
         self._driver.call("cuStreamSynchronize", self.stream)
 
     @contextmanager
     def events(self, count: int) -> Iterator[list[ctypes.c_void_p]]:
-        """Marks to set in the stream with `record`, destroyed on leaving."""
+        """Events to set in the stream with `record`, destroyed on leaving."""
         events = [ctypes.c_void_p() for _ in range(count)]
         try:
             for event in events:
@@ -193,20 +213,21 @@ class Gpu:
                 self._driver.call("cuEventDestroy_v2", event)
 
     def record(self, event: ctypes.c_void_p) -> None:
-        """Set a mark after what is in the stream so far."""
+        """Set an event behind everything that is in the stream by now."""
         self._driver.call("cuEventRecord", event, self.stream)
 
     @contextmanager
     def graph(self, enqueue: Callable[[], bool]) -> Iterator[ctypes.c_void_p]:
-        """What `enqueue` puts into the stream, captured to be launched as a whole; destroyed on leaving.
+        """Capture work as a CUDA graph, which `launch` runs as a whole; destroyed on leaving.
 
         Capturing runs nothing. It is this thread's alone: what others do meanwhile does not end it.
 
         Args:
-            enqueue: only puts work into the stream, with no wait and no allocation; false if it fails.
+            enqueue: puts the work into the stream, without waiting and without taking memory; gives false if
+                it fails.
 
         Raises:
-            CudaError: it fails, or does what cannot be captured. The stream can be used as before.
+            CudaError: `enqueue` fails, or does what cannot be captured. The stream can be used as before.
         """
         executable = ctypes.c_void_p()
         captured = self._capture(enqueue)
@@ -237,7 +258,7 @@ class Gpu:
         self._driver.call("cuGraphLaunch", executable, self.stream)
 
     def milliseconds(self, begin: ctypes.c_void_p, end: ctypes.c_void_p) -> float:
-        """The time between two marks that the GPU has passed."""
+        """The time between two events that the GPU has passed."""
         elapsed = ctypes.c_float()
         self._driver.call("cuEventElapsedTime", ctypes.byref(elapsed), begin, end)
         return elapsed.value

@@ -1,4 +1,4 @@
-"""What a profile asks of a GPU besides running a model: memory taken, and how fast memory is."""
+"""A GPU's memory while a session uses it: how much is taken, and how fast it copies."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ _COPIES = 20
 
 
 class Device:
-    """The GPU that a session uses, watched from before the runtime takes any of its memory.
+    """The GPU that a session uses.
+
+    The driver tells how much memory all processes together have taken. So only what changes while this
+    session is at work is counted: processes that wait meanwhile do not count, processes that come or go
+    meanwhile do. What is taken and given back within one `at_work` is not seen, nor is CUDA's own context.
+
+    Args:
+        gpu: the GPU, before the runtime has taken any of its memory.
 
     Attributes:
-        peak_memory_bytes: the most of the GPU's memory that was taken at the end of any `at_work`, CUDA's own
-            context excluded. The driver tells what all processes together have taken, so only what changes
-            within `at_work` is counted: others that wait for their turn meanwhile do not count, others that
-            come or go meanwhile do. What is taken and given back within one `at_work` is not seen.
+        peak_memory_bytes: the most that the session had taken at the end of any `at_work`.
     """
 
     def __init__(self, gpu: Gpu) -> None:
@@ -31,17 +35,20 @@ class Device:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Count what the GPU's memory has less at the end than at the beginning."""
+        """Count as this session's what the GPU has less of free memory at the end than at the beginning."""
         before = self._gpu.free_memory()
         yield
         self._taken += before - self._gpu.free_memory()
         self.peak_memory_bytes = max(self.peak_memory_bytes, self._taken)
 
     def copy_bandwidth(self) -> float | None:
-        """Bytes per second, read and written together, of copying within the GPU's memory.
+        """How fast the GPU copies within its memory.
 
-        The median of several copies of a buffer that its second-level cache cannot hold, each between two
-        events. None where there is not enough memory left.
+        The median of several copies, each between two events, of a buffer that is too large for the
+        second-level cache.
+
+        Returns:
+            Bytes per second, read and written together; None where too little memory is left.
         """
         gpu = self._gpu
         nbytes = max(_SMALLEST_COPY, _TIMES_THE_CACHE * gpu.l2_bytes)

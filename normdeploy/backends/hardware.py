@@ -1,6 +1,6 @@
-"""Whether this machine has a GPU that CUDA can use. Asked in another process, once.
+"""Whether this machine has a GPU that CUDA can use.
 
-A broken driver can hang or crash whoever calls it.
+A process of its own asks the driver, once: a broken driver can hang or crash whoever calls it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Gpus:
-    """What the driver tells.
+    """What the driver tells of this machine's GPUs.
 
     Args:
-        usable: there is a GPU.
-        detail: the newest CUDA that the driver serves and the GPUs' names, or what is wrong.
+        usable: whether there is one that this process may use.
+        detail: the newest CUDA that the driver serves and the GPUs' names; or what is wrong, and what to do.
     """
 
     usable: bool
@@ -30,7 +30,7 @@ class Gpus:
 
 @functools.cache
 def gpus() -> Gpus:
-    """Ask the driver, the first time that this is called."""
+    """What the driver tells, which is asked on the first call only."""
     try:
         result = subprocess.run(
             [sys.executable, "-I", cuda.__file__],

@@ -1,4 +1,4 @@
-"""onnxruntime. The only module that imports it; its execution providers share everything here."""
+"""onnxruntime's sessions, on each of its execution providers. The only file that imports onnxruntime."""
 
 from __future__ import annotations
 
@@ -50,12 +50,19 @@ _TENSORRT: Provider = ("TensorrtExecutionProvider", {})
 
 
 def open_cpu(model: Path) -> OnnxRuntimeSession:
-    """A session on the CPU."""
+    """A session on the CPU.
+
+    Args:
+        model: the ONNX file.
+    """
     return OnnxRuntimeSession(model, [_CPU])
 
 
 def open_cuda(model: Path) -> OnnxRuntimeSession:
     """A session on the first GPU, without TF32; nodes that have no kernel there run on the CPU.
+
+    Args:
+        model: the ONNX file.
 
     Raises:
         BackendUnavailable: onnxruntime has no CUDA provider, or does not get it to work.
@@ -64,7 +71,10 @@ def open_cuda(model: Path) -> OnnxRuntimeSession:
 
 
 def open_tensorrt(model: Path) -> OnnxRuntimeSession:
-    """A session in TensorRT, without TF32; what TensorRT does not take runs in CUDA's provider.
+    """A session in TensorRT, without TF32; nodes that TensorRT does not take run in CUDA's provider.
+
+    Args:
+        model: the ONNX file.
 
     Raises:
         BackendUnavailable: onnxruntime has no TensorRT provider, or does not get it to work.
@@ -74,7 +84,11 @@ def open_tensorrt(model: Path) -> OnnxRuntimeSession:
 
 
 def _on_gpu(model: Path, providers: Sequence[Provider]) -> OnnxRuntimeSession:
-    """A session that really has its first provider: onnxruntime would go on without it."""
+    """A session that has its first provider: onnxruntime by itself would go on without it.
+
+    Raises:
+        BackendUnavailable: it does not get that provider to work.
+    """
     wanted, _ = providers[0]
     if wanted not in onnxruntime.get_available_providers():
         raise BackendUnavailable(
@@ -97,7 +111,7 @@ def _on_gpu(model: Path, providers: Sequence[Provider]) -> OnnxRuntimeSession:
 
 
 def _device() -> Device | None:
-    """The GPU; None where the driver does not give it, of which onnxruntime has more to say."""
+    """The GPU; None where the driver gives none, the reason for which onnxruntime tells better."""
     try:
         return Device(Gpu())
     except CudaError:
@@ -105,7 +119,7 @@ def _device() -> Device | None:
 
 
 def _obstacle(provider: str) -> str:
-    """Why a provider's library does not load, in the loader's words."""
+    """Why a provider's library does not load, in the loader's words, and what to do about it."""
     name = provider.removesuffix("ExecutionProvider").lower()
     folder = Path(onnxruntime.__file__).parent / "capi"
     for library in ("shared", name):
@@ -117,7 +131,7 @@ def _obstacle(provider: str) -> str:
 
 
 def _remedy(obstacle: str) -> str:
-    """What brings a library that is not found."""
+    """What to do about a library that the loader does not find."""
     tensorrt = re.match(r"libnvinfer\w*\.so\.(\d+)", obstacle)
     if tensorrt is not None:
         return f"run  pip install 'tensorrt=={tensorrt[1]}.*'"
@@ -129,9 +143,15 @@ def _remedy(obstacle: str) -> str:
 class OnnxRuntimeSession:
     """A model in onnxruntime, with its default optimizations, on the given execution providers.
 
+    Args:
+        model: the ONNX file.
+        providers: execution providers; a node runs on the first that takes it.
+        device: the GPU that the session uses, if any.
+
     Attributes:
-        providers: those that onnxruntime got to work.
-        device: the GPU that it uses, if any.
+        providers: the names of those that onnxruntime got to work.
+        device: as given.
+        versions: onnxruntime's version.
     """
 
     def __init__(self, model: Path, providers: Sequence[Provider], device: Device | None = None) -> None:
@@ -153,7 +173,7 @@ class OnnxRuntimeSession:
         return self._run(self._session, inputs)
 
     def layer_times(self, inputs: Sequence[Mapping[str, Array]]) -> list[LayerTime]:
-        """Each node's time by onnxruntime's own profiler, in a second session; the first run warms it up."""
+        """Each node's time by onnxruntime's own profiler, in a second session that one run warms up."""
         with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
             optimized = Path(folder) / "optimized.onnx"
             options = _options()

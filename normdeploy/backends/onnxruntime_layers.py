@@ -1,4 +1,4 @@
-"""What onnxruntime's profiler writes, read back. Does not import onnxruntime."""
+"""Times of layers from the files that onnxruntime's profiler writes. Does not import onnxruntime."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SUFFIX = "_kernel_time"
 
 
 def layer_times(trace: Path, optimized: Path) -> list[LayerTime]:
-    """The mean time of each node that was executed, without the first run.
+    """The mean time of each node that was executed, the first run left out.
 
     Args:
         trace: the profiler's JSON: events in Chrome's trace format, durations in microseconds. A node's
             kernel is the event `<name>_kernel_time`, once for each time that it ran.
-        optimized: the graph that onnxruntime made of the model; its nodes carry the tensors' names. May be
-            missing: then those are not known.
+        optimized: the graph that onnxruntime made of the model, whose nodes have the names of the tensors. If
+            the file is missing, those are not known.
     """
     events = json.loads(trace.read_text())
     starts = sorted(event["ts"] for event in events if event.get("name") == "model_run")
@@ -39,7 +39,7 @@ def layer_times(trace: Path, optimized: Path) -> list[LayerTime]:
 
 
 def with_names(model: Path) -> bytes:
-    """The model with a name of its own for each node of its graph: the profiler tells nodes by name only.
+    """The model as bytes, with a name of its own for each node: the profiler tells nodes by name only.
 
     Tensors in external files stay where they are.
     """
@@ -53,7 +53,7 @@ def with_names(model: Path) -> bytes:
 
 
 def _tensors(optimized: Path) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
-    """Each named node's inputs and outputs."""
+    """The inputs and outputs of each node that has a name."""
     if not optimized.is_file():
         return {}
     nodes = onnx.load(optimized, load_external_data=False).graph.node
