@@ -44,7 +44,7 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _RIGHT_AFTER = re.compile(r"```\n\n?(<!--[^\n]*-->\n)?```text\n")
-_NUMBER = re.compile(r"\d+(\.\d+)*(e[+-]?\d+)?")
+_NUMBER = re.compile(r"(?<![A-Za-z])\d+(\.\d+)*(e[+-]?\d+)?")
 _MEASURED_ERROR = re.compile(r"\b\d\.\d\de[+-]\d\d\b")
 _SAME_SIZE = 30.0
 _LINES_THAT_STAY = 3
@@ -199,7 +199,8 @@ def _console(block: Block) -> str:
         )
         if done.returncode:
             raise ExampleFailed(f"line {block.line}: exit code {done.returncode}\n$ {command}\n{done.stdout}")
-        shown.append(f"$ {command}\n" + "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines()))
+        printed = done.stdout.replace(f"{ROOT}/", "")  # where the clone lies is nobody's business
+        shown.append(f"$ {command}\n" + "".join(f"{line.rstrip()}\n" for line in printed.splitlines()))
     return "".join(shown)
 
 

@@ -74,7 +74,8 @@ def _link(found: re.Match[str], source: str, page: str) -> str:
 
 def _mathml(found: re.Match[str]) -> str:
     display = "block" if found["tag"] == "div" else "inline"
-    return convert(html.unescape(found["latex"]).strip(), display=display)
+    formula = convert(html.unescape(found["latex"]).strip(), display=display)
+    return formula.replace("<mo>&#x0007C;</mo>", '<mi mathvariant="normal">|</mi>')  # no space around bars
 
 
 def schema_table(name: str) -> str:
