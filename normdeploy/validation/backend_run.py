@@ -19,11 +19,18 @@ from normdeploy.validation.judge import Case
 from normdeploy.validation.report import BackendReport, OutputReport, Status
 
 _MEANINGLESS = 0.1
-"""Expected rounding, as a share of an output's size, above which a verdict says little."""
+"""Expected rounding, as a share of an output's root mean square, above which a verdict says little. What is
+allowed is `factor` times as much: at 0.1, an error has to exceed 43 % of the output's size to be seen in an
+output of one element, and 68 % in one of a million."""
 
 
 class BackendRun:
-    """Use it as a context manager: leaving it ends the backend's process."""
+    """Use it as a context manager: leaving it ends the backend's process.
+
+    Args:
+        backend: which one.
+        requested: whether it was asked for by name.
+    """
 
     def __init__(self, backend: Backend, requested: bool) -> None:
         self._backend = backend
@@ -35,7 +42,7 @@ class BackendRun:
         self._misfit = ""
         self._tally = Tally()
         self.wrong_on: Mapping[str, Array] | None = None
-        """The first inputs that it got wrong."""
+        """The first inputs on which an output was wrong."""
 
     def __enter__(self) -> BackendRun:
         return self
@@ -52,7 +59,12 @@ class BackendRun:
         return self._failure is None
 
     def start(self, model: Path, timeout: float) -> None:
-        """Start its process; a backend that is not available fails here."""
+        """Start its process; a backend that is not available fails here.
+
+        Args:
+            model: the model's file.
+            timeout: seconds that loading the model may take, and each batch.
+        """
         try:
             self._session = self._backend.start(model, timeout)
         except BackendFailure as failure:
@@ -104,7 +116,11 @@ class BackendRun:
             self._outputs[name] = replace(before, comparison=before.comparison + comparison)
 
     def report(self, labelled: bool) -> BackendReport:
-        """What became of it; `labelled` if predictions were counted."""
+        """What became of it.
+
+        Args:
+            labelled: whether the data has labels, so that predictions were counted.
+        """
         status, reason = self._status()
         counted = labelled and self._tally.samples > 0
         return BackendReport(

@@ -1,12 +1,12 @@
+"""Two arrays, element by element."""
+
 import math
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from normdeploy.errors import UsageError
 from normdeploy.validation.compare import TensorComparison, compare
-from normdeploy.validation.tolerance import given_tolerance
 
 NAN, INF = math.nan, math.inf
 
@@ -103,14 +103,3 @@ def test_sums_of_comparisons():
         0.25,
         1,
     )
-
-
-def test_given_tolerances_are_numpys():
-    tolerance = given_tolerance(0.1, None)
-    assert tolerance is not None
-    assert tolerance.allowed(np.array([10.0, 0.0])).tolist() == [1.0, 0.0]
-    assert given_tolerance(None, None) is None
-    with pytest.raises(UsageError, match="rtol must be 0 or more, got -1"):
-        given_tolerance(-1, None)
-    with pytest.raises(UsageError, match="atol must be 0 or more, got nan"):
-        given_tolerance(None, NAN)

@@ -6,7 +6,6 @@ import pytest
 
 from normdeploy.backends import catalog
 from normdeploy.validation import check
-from normdeploy.validation.page import html
 from tests.browser import measure, needs_browser
 from tests.html import parsed
 from tests.validation.networks import residual_network
@@ -30,7 +29,7 @@ def wrong_page() -> str:
     data = {"x": np.random.default_rng(0).uniform(0, 255, (4, 3, 6, 6)).astype(np.float32)}
     report = check(deployed, reference=original, backends=["onnxruntime"], data=data, localize=True)
     assert report.verdict == "mismatch"
-    return html(report)
+    return report.html()
 
 
 def test_a_wrong_model(wrong_page):
@@ -43,7 +42,7 @@ def test_a_wrong_model(wrong_page):
 
 
 def test_a_right_model():
-    page = html(check(residual_network(), backends=["onnxruntime"]))
+    page = check(residual_network(), backends=["onnxruntime"]).html()
     assert parsed(page).elements.count("svg") == 2
     assert 'badge good">pass' in page
     assert "In half precision" not in page
@@ -52,7 +51,7 @@ def test_a_right_model():
 
 def test_a_backend_that_is_not_there_and_labels():
     data = {"x": np.zeros((3, 3, 6, 6), np.float32), "labels": np.array([0, 1, 2])}
-    page = html(check(residual_network(), backends=["onnxruntime", "tensorrt"], data=data))
+    page = check(residual_network(), backends=["onnxruntime", "tensorrt"], data=data).html()
     parsed(page)
     assert "unavailable" in page
     assert "accuracy" in page
@@ -64,7 +63,7 @@ def test_per_node_errors_of_a_spoiled_backend(monkeypatch):
     report = check(residual_network(), backends=["spoiled"], localize=True)
     first = report.to_json()["backends"][0]["first_divergence"]
     assert first == {"node": "conv3", "op_type": "Conv", "output": "c3", "how": "alone"}
-    page = html(report)
+    page = report.html()
     assert "Each node on the reference" in page
     assert "red: conv3" in page
 

@@ -13,38 +13,30 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from normdeploy.graph.inference import infer
-from normdeploy.graph.io import load
 from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.judge import Judge
-from normdeploy.validation.noise import factor
-from tests.validation.networks import Network
+from tests.builders import FLOAT, model, unary
+from tests.validation.networks import Network, prepared
 
 Array = NDArray[Any]
 NETWORK = Network(softmax=False)
 
 
-def evaluator(model: onnx.ModelProto) -> Evaluator:
-    graph = load(model)
-    infer(graph)
-    return Evaluator(graph)
-
-
-def run(model: onnx.ModelProto, inputs: dict[str, Array], level: int = 99, threads: int = 1) -> Array:
+def run(proto: onnx.ModelProto, inputs: dict[str, Array], level: int = 99, threads: int = 1) -> Array:
     """What onnxruntime makes of it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel(level)
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options).run(None, inputs)[0]
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options).run(None, inputs)[0]
 
 
 def judged(
     deployed: onnx.ModelProto, original: onnx.ModelProto, inputs: dict[str, Array], actual: Array
 ) -> TensorComparison:
-    ours = evaluator(deployed)
-    judge = Judge(ours, ours if original is deployed else evaluator(original))
+    ours = Evaluator(prepared(deployed))
+    judge = Judge(ours, ours if original is deployed else Evaluator(prepared(original)))
     return judge.on(inputs).compare(original.graph.output[0].name, actual)
 
 
@@ -67,8 +59,8 @@ def test_there_are_two_hundred_right_runs() -> None:
 @pytest.mark.parametrize(("seed", "dtype", "level", "threads", "softmax", "depth"), RIGHT)
 def test_right_runs_pass(seed: int, dtype: str, level: int, threads: int, softmax: bool, depth: int) -> None:
     network = Network(seed=seed, dtype=dtype, softmax=softmax, depth=depth)
-    model, inputs = network.model(), network.inputs(seed)
-    found = judged(model, model, inputs, run(model, inputs, level, threads))
+    proto, inputs = network.model(), network.inputs(seed)
+    found = judged(proto, proto, inputs, run(proto, inputs, level, threads))
     assert found.wrong == 0, found
     assert found.expected_rounding is not None
     assert found.expected_rounding > 0
@@ -98,63 +90,49 @@ def test_planted_defects_are_caught(defect: str, softmax: bool, depth: int) -> N
     wrong = 0
     for sample in range(3):
         inputs = original.inputs(sample)
-        model = deployed.model()
-        wrong += judged(model, original.model(), inputs, run(model, inputs)).wrong
+        proto = deployed.model()
+        wrong += judged(proto, original.model(), inputs, run(proto, inputs)).wrong
     assert wrong > 0
 
 
 def test_an_unwritten_row_is_caught() -> None:
-    model, inputs = NETWORK.model(), NETWORK.inputs(0)
-    actual = run(model, inputs)
+    proto, inputs = NETWORK.model(), NETWORK.inputs(0)
+    actual = run(proto, inputs)
     actual[1] = 0
-    assert judged(model, model, inputs, actual).wrong == 10
+    assert judged(proto, proto, inputs, actual).wrong == 10
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_misplaced_nan_or_infinity_is_caught(value: float) -> None:
-    model, inputs = NETWORK.model(), NETWORK.inputs(0)
-    actual = run(model, inputs)
+    proto, inputs = NETWORK.model(), NETWORK.inputs(0)
+    actual = run(proto, inputs)
     actual[0, 3] = value
-    found = judged(model, model, inputs, actual)
+    found = judged(proto, proto, inputs, actual)
     assert (found.wrong, found.misplaced) == (1, 1)
 
 
-def identity_of(operator: str, shape: list[int], **attributes: Any) -> onnx.ModelProto:
-    """A model of one operator on x."""
-    graph = helper.make_graph(
-        [helper.make_node(operator, ["x"], ["y"], **attributes)],
-        "one",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    return model
-
-
 def test_a_finite_number_where_the_reference_has_nan_is_caught() -> None:
-    model = identity_of("Sqrt", [4])
+    proto = unary("Sqrt", [4])
     inputs = {"x": np.array([1, -1, 4, 9], np.float32)}
     right = np.array([1, np.nan, 2, 3], np.float32)
-    assert judged(model, model, inputs, right).wrong == 0
+    assert judged(proto, proto, inputs, right).wrong == 0
     right[1] = 0
-    assert judged(model, model, inputs, right).misplaced == 1
+    assert judged(proto, proto, inputs, right).misplaced == 1
 
 
 def test_one_wrong_element_in_a_million_is_caught() -> None:
-    model = identity_of("LRN", [1, 16, 250, 250], size=5, alpha=0.1)
+    proto = unary("LRN", [1, 16, 250, 250], size=5, alpha=0.1)
     x = np.random.default_rng(0).normal(size=(1, 16, 250, 250)).astype(np.float32)
-    actual = run(model, {"x": x})
-    assert judged(model, model, {"x": x}, actual).wrong == 0
+    actual = run(proto, {"x": x})
+    assert judged(proto, proto, {"x": x}, actual).wrong == 0
     actual[0, 3, 70, 90] *= np.float32(1 + 3e-5)
-    assert judged(model, model, {"x": x}, actual).wrong == 1
+    assert judged(proto, proto, {"x": x}, actual).wrong == 1
 
 
 def cast_network(dtype: ir.DataType) -> tuple[onnx.ModelProto, dict[str, Array], Array]:
     """The network with its tensors declared in a short type, and what rounding each of them gives."""
     network = NETWORK.but(depth=4)
-    graph = load(network.model())
-    infer(graph)
+    graph = prepared(network.model())
     for value in (*graph.graph.inputs, *(v for node in graph.graph for v in node.outputs)):
         value.type = ir.TensorType(dtype)
     inputs = {"x": network.inputs(0)["x"].astype(dtype.numpy())}
@@ -174,9 +152,8 @@ def cast_network(dtype: ir.DataType) -> tuple[onnx.ModelProto, dict[str, Array],
 
 @pytest.mark.parametrize("dtype", [ir.DataType.BFLOAT16, ir.DataType.FLOAT16])
 def test_short_types_round_more(dtype: ir.DataType) -> None:
-    model, inputs, actual = cast_network(dtype)
-    graph = ir.from_proto(model)
-    ours = Evaluator(graph)
+    proto, inputs, actual = cast_network(dtype)
+    ours = Evaluator(ir.from_proto(proto))
     found = Judge(ours, ours).on(inputs).compare("scores", actual)
     assert found.wrong == 0
     assert found.max_rel_error > 1e-3
@@ -185,52 +162,36 @@ def test_short_types_round_more(dtype: ir.DataType) -> None:
     assert Judge(ours, ours).on(inputs).compare("scores", spoiled.astype(dtype.numpy())).wrong == 1
 
 
-def argmax_model() -> onnx.ModelProto:
-    graph = helper.make_graph(
+def test_a_tie_of_argmax_is_no_error_and_a_wrong_class_is() -> None:
+    proto = model(
         [
             helper.make_node("MatMul", ["x", "w"], ["scores"]),
             helper.make_node("ArgMax", ["scores"], ["class"], axis=1, keepdims=0),
         ],
-        "argmax",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
-        [helper.make_tensor_value_info("class", TensorProto.INT64, [2])],
-        [onnx.numpy_helper.from_array(np.eye(3, dtype=np.float32), "w")],
+        {"x": (FLOAT, [2, 3])},
+        {"class": (TensorProto.INT64, [2])},
+        {"w": np.eye(3, dtype=np.float32)},
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    return model
-
-
-def test_a_tie_of_argmax_is_no_error_and_a_wrong_class_is() -> None:
-    model = argmax_model()
     inputs = {"x": np.array([[1.0, 1.0 + 1e-7, 0.0], [3.0, 1.0, 0.0]], np.float32)}
-    tie = judged(model, model, inputs, np.array([0, 0]))
+    tie = judged(proto, proto, inputs, np.array([0, 0]))
     assert (tie.wrong, tie.ties) == (0, 1)
-    assert judged(model, model, inputs, np.array([1, 1])).wrong == 1
+    assert judged(proto, proto, inputs, np.array([1, 1])).wrong == 1
 
 
 def test_a_model_that_amplifies_rounding_is_said_to() -> None:
     """x − (x + 1e8 − 1e8): nothing but rounding is left."""
-    graph = helper.make_graph(
+    proto = model(
         [
             helper.make_node("Add", ["x", "big"], ["up"]),
             helper.make_node("Sub", ["up", "big"], ["down"]),
             helper.make_node("Sub", ["x", "down"], ["y"]),
         ],
-        "cancellation",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [64])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [64])],
-        [onnx.numpy_helper.from_array(np.array(1e8, np.float32), "big")],
+        {"x": (FLOAT, [64])},
+        {"y": (FLOAT, [64])},
+        {"big": np.array(1e8, np.float32)},
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
     inputs = {"x": np.random.default_rng(0).normal(size=64).astype(np.float32)}
-    found = judged(model, model, inputs, run(model, inputs, level=0))
+    found = judged(proto, proto, inputs, run(proto, inputs, level=0))
     assert found.wrong == 0
     assert found.noise_share is not None
     assert found.noise_share > 1
-
-
-def test_the_factor_grows_with_the_number_of_elements() -> None:
-    assert factor(1) == pytest.approx(4.29, abs=0.01)
-    assert factor(10**6) == pytest.approx(6.79, abs=0.01)
