@@ -125,5 +125,7 @@ def _backend_json(backend: BackendReport) -> dict[str, Any]:
     }
 
 
-def _finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+def _finite(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {
+        name: value if value is not None and math.isfinite(value) else None for name, value in numbers.items()
+    }
