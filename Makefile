@@ -29,7 +29,7 @@ lint: .venv/ready-test
 	git ls-files 'plugins/*.h' 'plugins/*.cpp' 'plugins/*.cu' 'plugins/*.cuh' | xargs --no-run-if-empty $(BIN)/clang-format --dry-run --Werror
 
 docs: .venv/ready-docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 bench: .venv/ready-test

@@ -23,6 +23,7 @@ SCHEMAS = {
 MAPPINGS = {
     "build": {"datatypes", "function", "layer_types", "versions"},
     "check": {"versions"},
+    "doctor": set[str](),
     "inspect": {"not_native", "parameters"},
     "optimize": set[str](),
     "profile": {"inputs", "thread_variables", "versions"},
@@ -215,3 +216,9 @@ def test_build(tmp_path):
     written = assert_fits("build", json.loads((tmp_path / "digits.engine.json").read_text()))
     assert written == assert_fits("build", record.to_json())
     assert_is_strict("build", written, optional=frozenset())
+
+
+def test_doctor():
+    document = assert_fits("doctor", nd.doctor().to_json())
+    assert {finding["works"] for finding in document["packages"]} >= {True}
+    assert_is_strict("doctor", document)
