@@ -21,9 +21,11 @@ def test_the_names_are_those_of_the_interface():
     ]
 
 
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UsageError, match="no backend 'onnx-runtime': choose from onnxruntime, "):
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_all():
+    with pytest.raises(UsageError, match="there is no backend 'onnx-runtime': did you mean 'onnxruntime'"):
         find("onnx-runtime")
+    with pytest.raises(UsageError, match=r"no backend 'caffe': choose from onnxruntime, .*tensorrt-rtx$"):
+        find("caffe")
 
 
 @pytest.mark.parametrize("name", BACKENDS)

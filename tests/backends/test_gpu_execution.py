@@ -14,7 +14,6 @@ from normdeploy.backends.catalog import BACKENDS, find
 from normdeploy.engine import build
 from normdeploy.engine.shapes import Range
 from tests.builders import conv_lrn
-from tests.plugins.conftest import library  # noqa: F401
 
 pytestmark = pytest.mark.gpu
 
@@ -37,7 +36,7 @@ def require(name: str) -> str:
 
 @pytest.mark.parametrize("name", ["alexnet", "cifar10_full"])
 def test_networks(backend, name, tmp_path):
-    from tests.engine.networks import export
+    from tests.exported_networks import export  # needs torch
 
     for path in export(name, tmp_path):
         shapes = {"input": (2, *_sizes(path))} if "dynamic" in path.stem else None

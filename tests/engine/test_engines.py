@@ -17,7 +17,7 @@ from normdeploy.engine import build
 from normdeploy.engine.shapes import Range
 from normdeploy.errors import BackendFailure, InputError, ModelError, UsageError
 from tests.builders import conv_lrn, model
-from tests.engine.networks import export
+from tests.exported_networks import export
 
 if find("tensorrt-rtx").missing(without_gpu=True):
     pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import normdeploy as nd
 from models import alexnet, cifar10_full, zfnet
 
-DIGITS = Path(__file__).parents[2] / "models" / "digits" / "digits.onnx"
+DIGITS = Path(__file__).parents[1] / "models" / "digits" / "digits.onnx"
 
 _CLASSIFIER_WIDTH = 32
 

@@ -1,3 +1,5 @@
+"""onnxruntime's sessions, on the CPU; those on GPUs as far as they go without one."""
+
 from pathlib import Path
 
 import ml_dtypes
@@ -9,15 +11,15 @@ from onnx import helper
 from normdeploy.backends import onnxruntime as backend
 from normdeploy.backends.hardware import gpus
 from normdeploy.backends.onnxruntime import open_cpu, open_cuda, open_tensorrt
+from normdeploy.backends.session import DeviceSession, LayeredSession, PhasedSession
 from normdeploy.errors import BackendUnavailable
+from tests.builders import conv_lrn, model
 
 
 def identity(path: Path, element_type: int) -> Path:
-    x = helper.make_tensor_value_info("x", element_type, ["n"])
-    y = helper.make_tensor_value_info("y", element_type, ["n"])
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
-    onnx.save(model, path)
+    node = helper.make_node("Identity", ["x"], ["y"])
+    declared = {"x": (element_type, ["n"])}, {"y": (element_type, ["n"])}
+    onnx.save(model([node], *declared, opset=19), path)
     return path
 
 
@@ -44,10 +46,31 @@ def test_types_pass_unchanged(element_type, array, tmp_path):
     assert output.tolist() == array.tolist()
 
 
-def test_it_says_its_version(tmp_path):
-    assert set(open_cpu(identity(tmp_path / "model.onnx", onnx.TensorProto.FLOAT)).versions) == {
-        "onnxruntime"
-    }
+def test_what_a_session_on_the_cpu_is(tmp_path):
+    session = open_cpu(identity(tmp_path / "model.onnx", onnx.TensorProto.FLOAT))
+    assert session.versions == {"onnxruntime": backend.onnxruntime.__version__}
+    assert session.providers == ["CPUExecutionProvider"]
+    assert isinstance(session, LayeredSession)
+    assert isinstance(session, DeviceSession)
+    assert session.device is None
+    assert not isinstance(session, PhasedSession)
+
+
+def test_layers_are_profiled_with_their_tensors(tmp_path):
+    onnx.save(conv_lrn(), tmp_path / "model.onnx")
+    x = np.ones((2, 3, 6, 6), np.float32)
+    layers = open_cpu(tmp_path / "model.onnx").layer_times([{"x": x}] * 2)
+    (lrn,) = [layer for layer in layers if layer.op_type == "LRN"]
+    assert (lrn.name, list(lrn.outputs)) == ("lrn", ["y"])
+    assert lrn.ms > 0
+    assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"]
+
+
+def test_a_model_with_external_data_is_profiled(tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(conv_lrn(), path, save_as_external_data=True, location="model.data", size_threshold=0)
+    layers = open_cpu(path).layer_times([{"x": np.ones((2, 3, 6, 6), np.float32)}])
+    assert "LRN" in {layer.op_type for layer in layers}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +85,7 @@ def test_a_build_without_a_provider_says_how_to_get_one_with_it(opened, provider
 
 
 @pytest.mark.skipif(gpus().usable, reason="there is a GPU")
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not:UserWarning")
 def test_a_provider_that_onnxruntime_drops_is_not_taken_for_another(tmp_path, monkeypatch):
     """onnxruntime itself would go on with the CPU and say nothing to the caller."""
     monkeypatch.setattr(backend.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
