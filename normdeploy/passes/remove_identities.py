@@ -5,7 +5,6 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from normdeploy.graph.scopes import Scope, scopes
-from normdeploy.passes.batchnorm.commute import drops_nothing
 from normdeploy.passes.constants import Constants
 
 
@@ -30,7 +29,9 @@ def _remove(scope: Scope, constants: Constants) -> bool:
         if node.domain or node.op_type not in ("Identity", "Dropout"):
             continue
         source = node.inputs[0]
-        if source is None or (node.op_type == "Dropout" and not _is_identity(node, constants, scope.opset)):
+        if source is None or (
+            node.op_type == "Dropout" and not dropout_is_identity(node, constants, scope.opset)
+        ):
             continue
         if not node.outputs[0].is_graph_output():
             scope.editor.skip(node, source)
@@ -42,9 +43,21 @@ def _remove(scope: Scope, constants: Constants) -> bool:
     return modified
 
 
-def _is_identity(node: ir.Node, constants: Constants, opset: int) -> bool:
-    tested = opset >= 7 or node.attributes.get_int("is_test", 0) == 1
-    return tested and drops_nothing(node, constants)
+def dropout_is_identity(node: ir.Node, constants: Constants, opset: int) -> bool:
+    """Whether a Dropout passes on what it reads: at inference, where nobody reads its mask.
+
+    Args:
+        node: the Dropout.
+        constants: of the model.
+        opset: the version of the standard operators; before 7 `is_test` tells inference from training, from
+            12 on the input `training_mode`, and in between Dropout is for inference only.
+    """
+    if any(output.uses() or output.is_graph_output() for output in node.outputs[1:]):
+        return False
+    if opset < 7:
+        return node.attributes.get_int("is_test", 0) == 1
+    mode = node.inputs[2] if len(node.inputs) > 2 else None
+    return mode is None or constants.scalar(mode) == 0
 
 
 def _may_be_renamed(value: ir.Value, scope: Scope) -> bool:

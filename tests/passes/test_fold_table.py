@@ -587,7 +587,7 @@ def concat_along_another_axis():
     return (g.model(g.bn(y, 6)),)
 
 
-@kept(r"turns \['N', 6, 6, 6\] into \['N', 216\]: it does not keep the channels")
+@kept(r"turns \[N, 6, 6, 6\] into \[N, 216\]: it does not keep the channels")
 def flatten_that_mixes_channels():
     return behind_conv(lambda g, y: g.bn(g.node("Flatten", y), 216))
 

@@ -1,6 +1,8 @@
-"""The layers that take up an affine map y = a·x + b of the channels that they make or read.
+"""The layers that absorb an affine map y = a·x + b per channel into their parameters.
 
-Of their result (`UPSTREAM`), for output channels o::
+A map travels from where it stands to a layer that can compute it along with its own work. Upstream, against
+the flow of data, it reaches the layer that makes x; that layer then makes y (`UPSTREAM`), for output
+channels o::
 
     Conv           W'[o, ...] = a[o] · W[o, ...]                      B' = a·B + b
     ConvTranspose  W'[c, m, ...] = a[g·M/G + m] · W[c, m, ...]        B' = a·B + b      (c in group g of G)
@@ -8,7 +10,8 @@ Of their result (`UPSTREAM`), for output channels o::
     MatMul         W' = W · diag(a); a Gemm with C = b where b is not 0
     BatchNorm      γ' = a·γ, β' = a·β + b
 
-Of what they read (`DOWNSTREAM`), for input channels c::
+Downstream, with the flow of data, it reaches the layers that read y; each of them then reads x
+(`DOWNSTREAM`), for input channels c::
 
     Conv           W'[o, c, ...] = W[o, c, ...] · a[c]                B'[o] = B[o] + Σ W[o, c, ...] · b[c]
     ConvTranspose  W'[c, ...] = a[c] · W[c, ...]                      only where b = 0
@@ -32,7 +35,7 @@ from normdeploy.passes.batchnorm.fold_plan import (
     FoldPlan,
     describe,
     narrowed,
-    scaled,
+    scaled_weight,
     set_constant,
     set_float,
     wider_type,
@@ -40,14 +43,14 @@ from normdeploy.passes.batchnorm.fold_plan import (
 from normdeploy.passes.report import Refused
 
 Absorber = Callable[[FoldPlan, ir.Node, Affine], None]
-"""Plans how a node takes a map up; raises Refused with the reason why it cannot."""
+"""Plans how a node absorbs a map; raises Refused with the reason why it cannot."""
 
 
 def _conv_upstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
     weight = plan.weight(node)
     _expect_channels(node, "makes", weight.shape[0], affine)
     factors = affine.scale.reshape(-1, *[1] * (weight.ndim - 1))  # (M, 1, ...) against (M, C/G, k...)
-    product = scaled(node, weight, factors, (0,), affine)
+    product = scaled_weight(node, weight, factors, (0,), affine)
     bias = narrowed(node, _bias_upstream(plan, node, affine), weight.dtype)
     plan.add(node, set_constant(node, 1, product, "weight"), set_constant(node, 2, bias, "bias"))
 
@@ -58,7 +61,7 @@ def _conv_transpose_upstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> N
     _expect_channels(node, "makes", group * weight.shape[1], affine)
     grouped = weight.reshape(group, -1, *weight.shape[1:])  # (G, C/G, M/G, k...)
     factors = affine.scale.reshape(group, 1, weight.shape[1], *[1] * (weight.ndim - 2))
-    product = scaled(node, grouped, factors, (0, 2), affine).reshape(weight.shape)  # (C, M/G, k...)
+    product = scaled_weight(node, grouped, factors, (0, 2), affine).reshape(weight.shape)  # (C, M/G, k...)
     bias = narrowed(node, _bias_upstream(plan, node, affine), weight.dtype)
     plan.add(node, set_constant(node, 1, product, "weight"), set_constant(node, 2, bias, "bias"))
 
@@ -74,7 +77,7 @@ def _gemm_upstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
     channel_axis = 0 if node.attributes.get_int("transB", 0) else 1
     _expect_channels(node, "makes", weight.shape[channel_axis], affine)
     factors = affine.scale.reshape((-1, 1) if channel_axis == 0 else (1, -1))  # along N of (N, K) or (K, N)
-    product = scaled(node, weight, factors, (channel_axis,), affine)
+    product = scaled_weight(node, weight, factors, (channel_axis,), affine)
     addend = plan.wide_parameter(node, 2, "bias")  # broadcasts to (M, N)
     beta = node.attributes.get_float("beta", 1.0)
     bias = affine.shift if addend is None else affine.scale * (beta * addend) + affine.shift
@@ -90,7 +93,7 @@ def _matmul_upstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
     _require_matrices(node)
     weight = plan.weight(node)
     _expect_channels(node, "makes", weight.shape[1], affine)
-    product = scaled(node, weight, affine.scale.reshape(1, -1), (1,), affine)  # along N of (K, N)
+    product = scaled_weight(node, weight, affine.scale.reshape(1, -1), (1,), affine)  # along N of (K, N)
     plan.add(node, set_constant(node, 1, product, "weight"))
     _add_to_matmul(plan, node, affine.shift, weight.dtype)
 
@@ -120,7 +123,7 @@ def _conv_downstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
         _require_no_padding(node, affine)
     grouped = weight.reshape(group, -1, *weight.shape[1:])  # (G, M/G, C/G, k...)
     factors = affine.scale.reshape(group, 1, weight.shape[1], *[1] * (weight.ndim - 2))
-    product = scaled(node, grouped, factors, (0, 2), affine).reshape(weight.shape)  # (M, C/G, k...)
+    product = scaled_weight(node, grouped, factors, (0, 2), affine).reshape(weight.shape)  # (M, C/G, k...)
     edits = [set_constant(node, 1, product, "weight")]
     if shifted:
         kernel = tuple(range(2, weight.ndim))
@@ -141,7 +144,7 @@ def _conv_transpose_downstream(plan: FoldPlan, node: ir.Node, affine: Affine) ->
             f"the shift {_worst(affine.shift):g} would not reach all of what {describe(node)} makes"
         )
     factors = affine.scale.reshape(-1, *[1] * (weight.ndim - 1))  # (C, 1, ...) against (C, M/G, k...)
-    plan.add(node, set_constant(node, 1, scaled(node, weight, factors, (0,), affine), "weight"))
+    plan.add(node, set_constant(node, 1, scaled_weight(node, weight, factors, (0,), affine), "weight"))
 
 
 def _gemm_downstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
@@ -153,7 +156,7 @@ def _gemm_downstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
     channel_axis = 1 if transposed else 0
     _expect_channels(node, "reads", weight.shape[channel_axis], affine)
     factors = affine.scale.reshape((1, -1) if transposed else (-1, 1))  # along K of (N, K) or (K, N)
-    product = scaled(node, weight, factors, (channel_axis,), affine)
+    product = scaled_weight(node, weight, factors, (channel_axis,), affine)
     edits = [set_constant(node, 1, product, "weight")]
     if affine.shift.any():
         matrix = weight.astype(np.float64)
@@ -170,7 +173,7 @@ def _matmul_downstream(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
     _require_matrices(node)
     weight = plan.weight(node)
     _expect_channels(node, "reads", weight.shape[0], affine)
-    product = scaled(node, weight, affine.scale.reshape(-1, 1), (0,), affine)  # along K of (K, N)
+    product = scaled_weight(node, weight, affine.scale.reshape(-1, 1), (0,), affine)  # along K of (K, N)
     plan.add(node, set_constant(node, 1, product, "weight"))
     _add_to_matmul(plan, node, affine.shift @ weight.astype(np.float64), weight.dtype)
 
@@ -204,7 +207,7 @@ def _require_broadcasting(plan: FoldPlan, node: ir.Node) -> None:
 
 
 def _require_matrices(node: ir.Node) -> None:
-    """Only there is axis 1 the one along which the columns of a constant lie."""
+    """Only of matrices is axis 1 of the product the one along which the constant's columns lie."""
     ranks = [None if value is None or value.shape is None else len(value.shape) for value in node.inputs]
     if ranks != [2, 2]:
         shown = " and ".join("unknown" if rank is None else str(rank) for rank in ranks)
@@ -230,7 +233,7 @@ UPSTREAM: Mapping[str, Absorber] = {
     "MatMul": _matmul_upstream,
     "BatchNormalization": _batchnorm_upstream,
 }
-"""Operator -> how it takes up a map of its result."""
+"""Operator -> how it absorbs a map of its result, which travels upstream."""
 
 DOWNSTREAM: Mapping[str, Absorber] = {
     "Conv": _conv_downstream,
@@ -238,4 +241,4 @@ DOWNSTREAM: Mapping[str, Absorber] = {
     "Gemm": _gemm_downstream,
     "MatMul": _matmul_downstream,
 }
-"""Operator -> how it takes up a map of its first input."""
+"""Operator -> how it absorbs a map of its first input, which travels downstream."""

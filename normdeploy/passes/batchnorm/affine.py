@@ -31,7 +31,7 @@ class Affine:
     Args:
         scale, shift: shape (C,).
         mean, deviation: of x in each channel, shape (C,): BatchNorm's statistics; 0 and 1 where nothing is
-            known.
+            known. The typical magnitudes below follow from them.
     """
 
     scale: Array
@@ -50,14 +50,14 @@ class Affine:
         return self.scale.size
 
     @property
-    def reach(self) -> Array:
-        """The typical magnitude of scale · x in each channel."""
-        reach: Array = np.abs(self.scale) * (np.abs(self.mean) + self.deviation)
-        return reach
+    def product_magnitude(self) -> Array:
+        """The typical magnitude of scale · x in each channel, shape (C,)."""
+        magnitude: Array = np.abs(self.scale) * (np.abs(self.mean) + self.deviation)
+        return magnitude
 
     @property
-    def size(self) -> float:
-        """The typical magnitude of y, over all channels."""
+    def output_magnitude(self) -> float:
+        """The typical magnitude of y, the root mean square over all channels."""
         squares = np.square(self.scale * self.mean + self.shift) + np.square(self.scale * self.deviation)
         return float(np.sqrt(np.mean(squares)))
 
@@ -66,11 +66,11 @@ class Affine:
         return replace(self, shift=np.zeros_like(self.shift))
 
     def part(self, start: int, stop: int) -> Affine:
-        """The map of some of the channels."""
+        """The map of the channels from `start` on, up to and without `stop`."""
         return Affine(*(item[start:stop] for item in self._arrays()))
 
     def repeat(self, count: int) -> Affine:
-        """The map where each channel becomes `count` channels that follow each other."""
+        """The map where each channel becomes `count` channels that stand side by side."""
         return Affine(*(np.repeat(item, count) for item in self._arrays()))
 
     def _arrays(self) -> tuple[Array, Array, Array, Array]:
@@ -95,30 +95,43 @@ class AffineNode:
 
     @property
     def source(self) -> ir.Value:
-        """x."""
+        """What the map is applied to, x."""
         value = self.node.inputs[self.index]
         assert value is not None
         return value
 
 
-def compose(steps: Sequence[AffineNode]) -> Affine:
-    """The map that the steps compute, the first one first; x is as the first BatchNorm among them says."""
-    channels = steps[0].affine.channels
+def compose(chain: Sequence[AffineNode]) -> Affine:
+    """The map that several nodes compute one after the other.
+
+    Args:
+        chain: the nodes, each of which reads the result of the one before; at least one.
+
+    Returns:
+        The map from what the first one reads to what the last one computes. Its mean and deviation are those
+        that the first BatchNormalization among the nodes implies for what the first node reads.
+    """
+    channels = chain[0].affine.channels
     scale, shift = np.ones(channels), np.zeros(channels)
     mean, deviation, known = np.zeros(channels), np.ones(channels), False
-    for step in steps:
-        if step.normalizes and not known:
+    for member in chain:
+        if member.normalizes and not known:
             known = True
             with np.errstate(all="ignore"):
-                mean = np.where(scale != 0, (step.affine.mean - shift) / scale, 0.0)
-                deviation = np.where(scale != 0, step.affine.deviation / np.abs(scale), 1.0)
-        scale = step.affine.scale * scale
-        shift = step.affine.scale * shift + step.affine.shift
+                mean = np.where(scale != 0, (member.affine.mean - shift) / scale, 0.0)
+                deviation = np.where(scale != 0, member.affine.deviation / np.abs(scale), 1.0)
+        scale = member.affine.scale * scale
+        shift = member.affine.scale * shift + member.affine.shift
     return Affine(scale, shift, mean, deviation)
 
 
 def read_batchnorm(node: ir.Node, constants: Constants, opset: int) -> AffineNode:
     """The map of a BatchNormalization node.
+
+    Args:
+        node: the node.
+        constants: of the model.
+        opset: the version of the standard operators.
 
     Raises:
         Refused: it trains, or its parameters are not constant or not sound.
@@ -169,7 +182,16 @@ def _check_variance(total: Array) -> None:
 
 
 def read_arithmetic(node: ir.Node, constants: Constants, opset: int) -> AffineNode | None:
-    """The map of a Mul, Add, Sub or Div by a constant per channel; None for any other node."""
+    """The map of a Mul, Add, Sub or Div by a constant per channel.
+
+    Args:
+        node: any node.
+        constants: of the model.
+        opset: the version of the standard operators.
+
+    Returns:
+        The map; None where the node computes none, or its rank and channels are not known.
+    """
     if node.op_type not in ("Mul", "Add", "Sub", "Div") or node.domain or opset < BROADCASTING_OPSET:
         return None
     for index in (0, 1):

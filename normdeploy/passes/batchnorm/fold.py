@@ -1,9 +1,9 @@
 """Fold BatchNormalization into the layers around it, and record each one with the reason.
 
 BatchNormalization, and Mul, Add, Sub and Div by constants per channel, are affine maps. Those that follow
-each other are composed in float64 and folded as one: into what computes their input, else into all that read
-their result. Where neither takes them up, they become a single BatchNormalization if there is one among
-them, and stay otherwise.
+each other, a chain, are composed in float64 and folded as one: upstream into what computes their input, else
+downstream into all that read their result. Where neither absorbs them, they become a single
+BatchNormalization if there is one among them, and stay otherwise.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class _Folder:
         self._scope = scope
         self._constants = constants
         self._records = records
-        self._steps: dict[ir.Node, tuple[tuple[ir.Value | None, ...], AffineNode | None]] = {}
+        self._read: dict[ir.Node, tuple[tuple[ir.Value | None, ...], AffineNode | None]] = {}
+        """What was read of each node, with the inputs that it had then."""
 
     def run(self) -> bool:
         """Fold until nothing changes: what one fold removes can make room for another."""
@@ -78,22 +79,23 @@ class _Folder:
         chains: dict[ir.Node, list[AffineNode]] = {}
         for node in self._scope.graph:
             inputs = tuple(node.inputs)
-            known, step = self._steps.get(node, (None, None))
+            known, affine_node = self._read.get(node, (None, None))
             if known != inputs:
-                step = self._step(node)
-                self._steps[node] = inputs, step
-            if step is None:
+                affine_node = self._read_node(node)
+                self._read[node] = inputs, affine_node
+            if affine_node is None:
                 continue
-            producer = step.source.producer()
-            alone = len(step.source.uses()) == 1 and not step.source.is_graph_output()
+            source = affine_node.source
+            producer = source.producer()
+            alone = len(source.uses()) == 1 and not source.is_graph_output()
             chain = chains.get(producer) if producer is not None and alone else None
-            if chain is None or chain[0].affine.channels != step.affine.channels:
+            if chain is None or chain[0].affine.channels != affine_node.affine.channels:
                 chain = []
-            chain.append(step)
+            chain.append(affine_node)
             chains[node] = chain
         return list({id(chain): chain for chain in chains.values()}.values())
 
-    def _step(self, node: ir.Node) -> AffineNode | None:
+    def _read_node(self, node: ir.Node) -> AffineNode | None:
         if not _is_batchnorm(node):
             return read_arithmetic(node, self._constants, self._scope.opset)
         try:
@@ -106,30 +108,30 @@ class _Folder:
         """Take a chain out of the graph, or make it shorter; whether that was possible."""
         affine = compose(chain)
         editor = self._scope.editor
-        up = self._attempt(propagate_upstream, chain[0].source, affine)
-        if isinstance(up, FoldPlan):
-            self._record(chain, up.apply())
-            for step in chain:
-                editor.bypass(step.node, step.source)
+        upstream = self._attempt(propagate_upstream, chain[0].source, affine)
+        if isinstance(upstream, FoldPlan):
+            self._record(chain, upstream.apply())
+            for member in chain:
+                editor.bypass(member.node, member.source)
             return True
-        down = self._attempt(propagate_downstream, chain[-1].node.outputs[0], affine)
-        if isinstance(down, FoldPlan):
-            self._record(chain, down.apply())
-            for step in chain:
-                editor.skip(step.node, step.source)
+        downstream = self._attempt(propagate_downstream, chain[-1].node.outputs[0], affine)
+        if isinstance(downstream, FoldPlan):
+            self._record(chain, downstream.apply())
+            for member in chain:
+                editor.skip(member.node, member.source)
             return True
-        reason = f"{up}; {down}"
-        for step in chain:
-            if step.normalizes:
-                self._keep(step.node, reason)
+        reason = f"{upstream}; {downstream}"
+        for member in chain:
+            if member.normalizes:
+                self._keep(member.node, reason)
         return len(chain) > 1 and self._merge(chain, affine)
 
     def _attempt(
-        self, fold: Callable[[FoldPlan, ir.Value, Affine], None], value: ir.Value, affine: Affine
+        self, propagate: Callable[[FoldPlan, ir.Value, Affine], None], value: ir.Value, affine: Affine
     ) -> FoldPlan | Refused:
         plan = FoldPlan(self._constants, self._scope)
         try:
-            fold(plan, value, affine)
+            propagate(plan, value, affine)
         except Refused as reason:
             return reason
         return plan
@@ -139,7 +141,7 @@ class _Folder:
 
         Behind other maps, μ becomes the mean of what they read.
         """
-        place = next((index for index, step in enumerate(chain) if step.normalizes), None)
+        place = next((index for index, member in enumerate(chain) if member.normalizes), None)
         if place is None:
             return False
         center = chain[place]
@@ -162,18 +164,18 @@ class _Folder:
         except Refused as reason:
             self._keep(node, f"{self._records[node].reason}; {reason}")
             return False
-        self._record([step for step in chain if step is not center], plan.apply())
-        for step in chain[:place]:
-            self._scope.editor.skip(step.node, step.source)
-        for step in chain[place + 1 :]:
-            self._scope.editor.bypass(step.node, step.source)
+        self._record([member for member in chain if member is not center], plan.apply())
+        for member in chain[:place]:
+            self._scope.editor.skip(member.node, member.source)
+        for member in chain[place + 1 :]:
+            self._scope.editor.bypass(member.node, member.source)
         return True
 
     def _record(self, chain: Sequence[AffineNode], target: str) -> None:
-        for step in chain:
-            if step.normalizes:
-                self._records[step.node] = BatchNormRecord(
-                    node_name(step.node), "folded", into=target, where=self._scope.where
+        for member in chain:
+            if member.normalizes:
+                self._records[member.node] = BatchNormRecord(
+                    node_name(member.node), "folded", into=target, where=self._scope.where
                 )
 
     def _keep(self, node: ir.Node, reason: str) -> None:

@@ -1,4 +1,9 @@
-"""Carry an affine map from where it stands to the layers that take it up: up the graph, or down."""
+"""Carry an affine map from where it stands to the layers that absorb it.
+
+Upstream, against the flow of data, it goes to what computes the tensor that it is applied to; downstream, to
+everything that reads its result. On the way it may pass nodes that `commute`; upstream also a Concat, whose
+branches take their channels' parts, and the addition of a constant.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,11 @@ from normdeploy.passes.report import Refused
 
 def propagate_upstream(plan: FoldPlan, value: ir.Value, affine: Affine) -> None:
     """Plan to make `value` hold affine(value), by changing what computes it.
+
+    Args:
+        plan: receives the edits.
+        value: what the map is applied to.
+        affine: the map.
 
     Raises:
         Refused: with the reason why that is not possible.
@@ -34,17 +44,22 @@ def propagate_upstream(plan: FoldPlan, value: ir.Value, affine: Affine) -> None:
     if operator in UPSTREAM:
         UPSTREAM[operator](plan, producer, affine)
     elif commutes(producer):
-        propagate_upstream(plan, _first_input(producer), commute_upstream(producer, affine, plan.constants))
+        propagate_upstream(plan, _first_input(producer), commute_upstream(plan, producer, affine))
     elif operator == "Concat":
-        _into_branches(plan, producer, affine)
+        _upstream_of_concat(plan, producer, affine)
     elif operator in ("Add", "Sub"):
-        _through_addition(plan, producer, affine)
+        _upstream_of_addition(plan, producer, affine)
     else:
         raise Refused(f"{describe(producer)} before it cannot take it up")
 
 
 def propagate_downstream(plan: FoldPlan, value: ir.Value, affine: Affine) -> None:
     """Plan to make every reader of `value` compute what it would compute of affine(value).
+
+    Args:
+        plan: receives the edits.
+        value: the result of the map, which its readers take for what the map is applied to.
+        affine: the map.
 
     Raises:
         Refused: with the reason why that is not possible.
@@ -63,7 +78,7 @@ def propagate_downstream(plan: FoldPlan, value: ir.Value, affine: Affine) -> Non
         if reader.op_type in DOWNSTREAM:
             DOWNSTREAM[reader.op_type](plan, reader, affine)
         elif commutes(reader):
-            propagate_downstream(plan, reader.outputs[0], commute_downstream(reader, affine, plan.constants))
+            propagate_downstream(plan, reader.outputs[0], commute_downstream(plan, reader, affine))
         else:
             raise Refused(f"{describe(reader)} after it cannot take it up")
 
@@ -90,8 +105,8 @@ def _first_input(node: ir.Node) -> ir.Value:
     return value
 
 
-def _into_branches(plan: FoldPlan, concat: ir.Node, affine: Affine) -> None:
-    """Each branch of a Concat takes up the part of the map for its channels."""
+def _upstream_of_concat(plan: FoldPlan, concat: ir.Node, affine: Affine) -> None:
+    """Each branch of a Concat absorbs the part of the map for its channels."""
     rank = None if concat.outputs[0].shape is None else len(concat.outputs[0].shape)
     axis = concat.attributes.get_int("axis", 1)
     if axis != 1 and (rank is None or axis + rank != 1):
@@ -111,8 +126,8 @@ def _into_branches(plan: FoldPlan, concat: ir.Node, affine: Affine) -> None:
         start += size
 
 
-def _through_addition(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
-    """a·(x ± c) + b = a·x + (b ± a·c): x takes up the scale, the constant c the rest."""
+def _upstream_of_addition(plan: FoldPlan, node: ir.Node, affine: Affine) -> None:
+    """a·(x ± c) + b = a·x + (b ± a·c): what makes x absorbs the scale, the constant c the rest."""
     if plan.scope.opset < BROADCASTING_OPSET:
         raise Refused(f"{describe(node)} before it broadcasts by the rules of opset {plan.scope.opset}")
     constants = [
