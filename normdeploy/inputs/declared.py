@@ -10,12 +10,19 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.errors import InputError, ModelError, UsageError
+from normdeploy.graph.initializers import required_inputs
 from normdeploy.graph.shapes import Dim, dims_of, format_dims
 
 
 @dataclass(frozen=True)
 class DeclaredInput:
-    """One input; `dims` is None where not even the rank is known."""
+    """One input of a model.
+
+    Args:
+        name: its name.
+        dtype: of its elements; object for strings.
+        dims: its shape; None where not even the rank is known.
+    """
 
     name: str
     dtype: np.dtype[Any]
@@ -26,12 +33,15 @@ class DeclaredInput:
 
 
 def declared_inputs(model: ir.Model) -> list[DeclaredInput]:
-    """The inputs that a caller has to give: those without an initializer.
+    """The inputs that a caller has to give, in the graph's order: those without an initializer.
+
+    Args:
+        model: a loaded model.
 
     Raises:
         ModelError: an input that is not a tensor of a known type.
     """
-    return [_declared(value) for value in model.graph.inputs if value.const_value is None]
+    return [_declared(value) for value in required_inputs(model.graph)]
 
 
 def _declared(value: ir.Value) -> DeclaredInput:
@@ -48,6 +58,13 @@ def _declared(value: ir.Value) -> DeclaredInput:
 
 def with_shapes(inputs: Sequence[DeclaredInput], shapes: Mapping[str, Sequence[int]]) -> list[DeclaredInput]:
     """The inputs with the given shapes; a name that a shape gives a size has it in every input.
+
+    Args:
+        inputs: as the model declares them.
+        shapes: by the inputs' names.
+
+    Returns:
+        The same inputs in the same order.
 
     Raises:
         UsageError: a shape for an input that the model lacks, or a size below 1.
@@ -77,27 +94,26 @@ def with_shapes(inputs: Sequence[DeclaredInput], shapes: Mapping[str, Sequence[i
 
 
 def bind(dims: Sequence[Dim], shape: Sequence[int], sizes: dict[str, int]) -> bool:
-    """Whether a shape fits the declared one; gives the names in it their sizes, in `sizes`."""
+    """Whether a shape fits the declared one.
+
+    Args:
+        dims: as declared.
+        shape: of an array.
+        sizes: what is known of named sizes so far; the names that `dims` holds are added.
+    """
     return len(dims) == len(shape) and all(
         dim is None or (sizes.setdefault(dim, size) if isinstance(dim, str) else dim) == size
         for dim, size in zip(dims, shape, strict=True)
     )
 
 
-def _named(declared: DeclaredInput, sizes: Mapping[str, int]) -> tuple[Dim, ...] | None:
-    if declared.dims is None:
-        return None
-    return tuple(sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in declared.dims)
-
-
-def _bindings(sizes: Mapping[str, int]) -> str:
-    return f" with {', '.join(f'{name} = {size}' for name, size in sizes.items())}" if sizes else ""
-
-
 def has_sample_axis(inputs: Sequence[DeclaredInput]) -> bool:
     """Whether axis 0 of every input (scalars aside) counts samples.
 
     It does if all declare the same first dimension, which no other axis has.
+
+    Args:
+        inputs: as the model declares them.
     """
     first = set()
     for declared in inputs:
@@ -108,3 +124,13 @@ def has_sample_axis(inputs: Sequence[DeclaredInput]) -> bool:
             return False
     names = {dim for declared in inputs for dim in (declared.dims or ())[1:] if isinstance(dim, str)}
     return len(first) == 1 and not first & names
+
+
+def _named(declared: DeclaredInput, sizes: Mapping[str, int]) -> tuple[Dim, ...] | None:
+    if declared.dims is None:
+        return None
+    return tuple(sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in declared.dims)
+
+
+def _bindings(sizes: Mapping[str, int]) -> str:
+    return f" with {', '.join(f'{name} = {size}' for name, size in sizes.items())}" if sizes else ""

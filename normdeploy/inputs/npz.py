@@ -41,19 +41,30 @@ class Column:
         self.name, self.shape, self.dtype, self._read = name, shape, dtype, read
 
     def rows(self, count: int) -> Array:
-        """The next `count` rows along axis 0."""
+        """The next rows along axis 0.
+
+        Args:
+            count: how many.
+
+        Raises:
+            InputError: the file is damaged there, or ends before.
+        """
         return self._read(count)
 
     def whole(self) -> Array:
-        """All rows, or the value of an array of rank 0."""
+        """All rows, or the value of an array of rank 0; nothing must have been read before.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         return self._read(self.shape[0]) if self.shape else self._read(1).reshape(())
 
 
 def columns_of(arrays: Mapping[str, Array]) -> dict[str, Column]:
     """Columns over arrays in memory.
 
-    Raises:
-        InputError: an array of Python objects other than strings.
+    Args:
+        arrays: by name; a scalar counts as an array of rank 0.
     """
     return {name: _column_of(name, np.asarray(array)) for name, array in arrays.items()}
 
@@ -71,7 +82,14 @@ def _column_of(name: str, array: Array) -> Column:
 
 
 class NpzFile:
-    """An open .npz file: its columns by name. Use it as a context manager."""
+    """An open .npz file: its columns by name. Use it as a context manager.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: no such file, another kind of file, or one that holds pickled Python objects.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)

@@ -19,11 +19,19 @@ from normdeploy.inputs.generated import batch_names, random_array, resolved_shap
 from normdeploy.inputs.npz import Column, NpzFile, columns_of
 
 Data = str | os.PathLike[str] | Mapping[str, Array]
+"""What a user brings: the path of an .npz file, or arrays by name."""
 
 LABELS = "labels"
+"""The array with the true classes, unless the model has an input of that name."""
+
 DEFAULT_SAMPLES = 8
+"""Generated ones. Each magnitude of `generated` comes twice at least: one alone could be an easy case."""
+
 _BATCH_BYTES = 2**20
+"""Of one batch where the model leaves its size open; the reference's tensors take many times as much."""
+
 _BATCH_ROWS = 64
+"""Samples of one batch at most where the model leaves its size open, so that progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Samples:
-    """A number of samples, and the batches that hold them; `batches` can be gone through once."""
+    """A number of samples, and the batches that hold them.
+
+    Args:
+        count: of the samples.
+        batches: those samples, in order; they can be gone through once.
+        labelled: whether the batches have labels.
+    """
 
     count: int
     batches: Iterator[Batch]

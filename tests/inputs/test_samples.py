@@ -1,11 +1,11 @@
-import contextlib
+"""The batches of a check, generated or from a user's arrays."""
 
 import numpy as np
 import pytest
 from ml_dtypes import bfloat16
 
 from normdeploy.errors import InputError, UsageError
-from normdeploy.inputs.declared import DeclaredInput, has_sample_axis, with_shapes
+from normdeploy.inputs.declared import DeclaredInput
 from normdeploy.inputs.samples import open_samples
 
 F32, I64 = np.dtype(np.float32), np.dtype(np.int64)
@@ -50,98 +50,11 @@ class TestGenerated:
         assert (first[3].inputs["x"] != other[3].inputs["x"]).any()
         assert (first[3].inputs["x"] != first[0].inputs["x"]).any()
 
-    @pytest.mark.parametrize(
-        "dtype",
-        [
-            np.float16,
-            np.float32,
-            np.float64,
-            bfloat16,
-            np.int8,
-            np.uint8,
-            np.int32,
-            np.int64,
-            np.uint16,
-            bool,
-        ],
-    )
-    def test_types_are_respected_and_values_vary(self, dtype):
-        for batch in batches([declared("x", "N", 50, dtype=dtype)]):
-            array = batch.inputs["x"]
-            assert array.dtype == dtype
-            assert len(np.unique(array.astype(np.float64))) > 1
-            assert np.isfinite(array.astype(np.float64)).all()
-
-    def test_a_batch_name_is_one_wherever_it_stands(self):
-        found = batches([declared("x", "N", 3), declared("mask", 2, "N")])
-        assert found[0].inputs["mask"].shape == (2, 1)
-
-    def test_an_unknown_size_asks_for_a_shape(self):
-        with pytest.raises(
-            InputError, match=r"'x' is declared as \[N, 3, H, W\].* axis 2 .*--shape x:1x3x224x224"
-        ):
-            batches([declared("x", "N", 3, "H", "W")])
-
-    def test_an_unknown_rank_asks_for_a_shape(self):
-        with pytest.raises(InputError, match="'x' has no declared shape: pass one, such as  --shape x:1x"):
-            batches([DeclaredInput("x", F32, None)])
-
-    def test_strings_ask_for_data(self):
-        with pytest.raises(InputError, match="'x' is of type string: give it with --data"):
-            batches([declared("x", 1, dtype=object)])
-
-    def test_a_huge_shape_is_refused_before_anything_is_allocated(self):
-        with pytest.raises(InputError, match=r"'x' of shape \[100000, 100000, 100000\] would take .* GiB"):
-            batches([declared("x", 10**5, 10**5, 10**5)])
-
     def test_scalars(self):
         assert batches([declared("x")])[0].inputs["x"].shape == ()
 
     def test_a_model_without_inputs(self):
         assert batches([], samples=2)[1].inputs == {}
-
-
-class TestShapes:
-    def test_a_shape_fixes_sizes_by_name_everywhere(self):
-        inputs = with_shapes([declared("x", "N", "H"), declared("y", "N", "H", 2)], {"x": (2, 5)})
-        assert inputs[1].dims == (2, 5, 2)
-
-    @pytest.mark.parametrize("shape", [(1, 4, 4, 4), (1, 3, 4), (1, 3, 5, 4)])
-    def test_a_shape_against_the_declared_one(self, shape):
-        with pytest.raises(InputError, match="given for 'x' does not fit: it is declared as float32"):
-            with_shapes([IMAGE], {"x": shape})
-
-    def test_shapes_against_each_other(self):
-        with pytest.raises(InputError, match=r"given for 'y' does not fit.* with N = 2"):
-            with_shapes([declared("x", "N"), declared("y", "N")], {"x": (2,), "y": (3,)})
-
-    def test_an_unknown_input(self):
-        with pytest.raises(UsageError, match="given for 'z', but the model's inputs are 'x'"):
-            with_shapes([IMAGE], {"z": (1,)})
-
-    def test_a_size_of_zero(self):
-        with pytest.raises(UsageError, match="below 1"):
-            with_shapes([IMAGE], {"x": (0, 3, 4, 4)})
-
-    def test_a_shape_for_an_unknown_rank(self):
-        assert with_shapes([DeclaredInput("x", F32, None)], {"x": (2, 3)})[0].dims == (2, 3)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "expected"),
-    [
-        ([declared("x", "N", 3)], True),
-        ([declared("x", "N", 3), declared("y", "N")], True),
-        ([declared("x", 2, 3), declared("y", 2), declared("scale")], True),
-        ([declared("x", "N", 3), declared("y", "M")], False),
-        ([declared("x", "seq", "N"), declared("y", "N")], False),
-        ([declared("x", "N", "N")], False),
-        ([declared("scale")], False),
-        ([DeclaredInput("x", F32, None)], False),
-    ],
-)
-def test_which_inputs_have_samples_along_their_first_axis(inputs, expected):
-    assert has_sample_axis(inputs) is expected
 
 
 @pytest.mark.parametrize("from_file", [True, False])
@@ -226,48 +139,3 @@ class TestData:
     def test_no_samples_asked_for(self, from_file, tmp_path):
         with pytest.raises(UsageError, match="samples must be at least 1, got 0"):
             batches([IMAGE], self.give(from_file, tmp_path, x=ramp(1, 3, 4, 4)), samples=0)
-
-
-class TestFiles:
-    def test_a_file_that_is_not_there(self, tmp_path):
-        with pytest.raises(InputError, match=r"no\.npz: cannot be read \(No such file"):
-            batches([IMAGE], tmp_path / "no.npz")
-
-    def test_a_file_of_another_kind(self, tmp_path):
-        path = tmp_path / "x.npz"
-        path.write_bytes(b"not a zip file")
-        with pytest.raises(InputError, match=r"not an \.npz file"):
-            batches([IMAGE], path)
-
-    def test_pickled_objects_are_refused(self, tmp_path):
-        path = tmp_path / "x.npz"
-        np.savez(path, x=np.array([{"a": 1}], dtype=object))
-        with pytest.raises(InputError, match="'x' holds pickled Python objects"):
-            batches([IMAGE], path)
-
-    def test_every_truncation_and_flipped_byte_is_an_error_or_harmless(self, tmp_path):
-        whole = saved(tmp_path, x=ramp(2, 3, 4, 4)).read_bytes()
-        path = tmp_path / "damaged.npz"
-        for position in range(0, len(whole), 7):
-            flipped = bytearray(whole)
-            flipped[position] ^= 0xFF
-            for damaged in (whole[:position], bytes(flipped)):
-                path.write_bytes(damaged)
-                with contextlib.suppress(InputError):
-                    batches([IMAGE], path)
-
-    def test_a_header_that_promises_more_than_there_is(self, tmp_path):
-        import io
-        import zipfile
-
-        from numpy.lib import format as npy
-
-        buffer = io.BytesIO()
-        npy.write_array_header_1_0(
-            buffer, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 3, 4, 4)}
-        )
-        path = tmp_path / "bomb.npz"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("x.npy", buffer.getvalue() + b"\0" * 100)
-        with pytest.raises(InputError, match="array 'x' cannot be read"):
-            batches([IMAGE], path)
