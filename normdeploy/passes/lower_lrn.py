@@ -5,8 +5,7 @@ tensorrt   LRN stays where ILRNLayer takes it, else becomes an exact graph; Intr
 ort-cpu    both become graphs of standard operators, several times faster than onnxruntime's LRN and than
            pools with Pow, and exact where its LRN refuses (`passes.lrn.lowerings`). The form goes by size:
            across, a banded Conv while C ≤ 20 · n, since its cost grows with C and that of an AveragePool
-           with n; within, a depthwise Conv, for n > 3 one for each axis (benchmarks/lrn_forms.py measures
-           all forms).
+           with n; within, a depthwise Conv, for n > 3 one for each axis.
 
 Half precision is widened to float32 for the sums, which would overflow. Recovering an LRN from these graphs
 gives the node back, so that lowering again gives the same graph.
@@ -31,14 +30,24 @@ from normdeploy.passes.lrn.specification import clip
 from normdeploy.passes.report import LRNRecord, OptimizationReport, Refused
 
 CHANNELS_PER_SIZE = 20
-"""Up to this many channels for each element of the window, a banded Conv is faster than an AveragePool."""
+"""Up to this many channels for each element of the window, a banded Conv is faster than an AveragePool.
+
+This and `LARGEST_BOX` are read off the table that benchmarks/lrn_forms.py prints, which times every form and
+tells how much slower the chosen one is than the fastest: on two cores of an AMD EPYC with onnxruntime 1.32,
+November 2026. What the choice gains is in benchmarks/results/lrn_ort_cpu.json.
+"""
 
 LARGEST_BOX = 3
 """Up to this size one depthwise Conv is faster than one for each axis."""
 
 
 class LowerLRN(ir.passes.InPlacePass):
-    """Replace the LRN nodes that the target computes faster, or at all, in another form."""
+    """Replace the LRN nodes that the target computes faster in another form, or only in another form.
+
+    Args:
+        target: what the model is for.
+        report: receives what became of each LRN.
+    """
 
     def __init__(self, target: Target, report: OptimizationReport) -> None:
         super().__init__()
@@ -53,7 +62,7 @@ class LowerLRN(ir.passes.InPlacePass):
                 if is_lrn(node):
                     modified |= self._lower(node, editor.inside(graph), model)
             if len(graph.initializers) > len(others):
-                _move_behind(graph, others)
+                _move_last(graph, others)
         match_function(model)
         return ir.passes.PassResult(model, modified)
 
@@ -84,7 +93,7 @@ class LowerLRN(ir.passes.InPlacePass):
         records.append(LRNRecord((name,), "lowered" if status == "lowered" else "kept", reason))
 
 
-def _move_behind(graph: ir.Graph, initializers: dict[str, ir.Value]) -> None:
+def _move_last(graph: ir.Graph, initializers: dict[str, ir.Value]) -> None:
     """List these initializers last, so that the order is the same when an LRN is lowered again."""
     for name in initializers:
         del graph.initializers[name]
@@ -134,8 +143,8 @@ def lower(
         node: LRN or IntraChannelLRN.
         editor: of its graph.
         opset: of the model.
-        target: decides the form,
-        form: or it is given.
+        target: what the model is for, which decides the form;
+        form: unless it is given, by its name in `passes.lrn.lowerings.FORMS`.
 
     Returns:
         The new nodes' names, and the form.
@@ -177,7 +186,10 @@ def _computes_in_double(spec: LRN, x: ir.Value) -> bool:
 
 
 def choose(site: LoweringSite, target: Target) -> str:
-    """The form that the target computes fastest; for TensorRT the one whose sums no tensor core rounds."""
+    """The name of the form that the target computes fastest.
+
+    For TensorRT it is the one whose sums no tensor core rounds.
+    """
     forms = applicable(site)
     if target == "tensorrt":
         return forms[-1]

@@ -31,10 +31,11 @@ ROUNDOFFS = {"float64": 150, "float32": 150, "float16": 10, "bfloat16": 10}
 """How many unit roundoffs u of the output's typical magnitude a fold may move it by, for each type.
 
 As much as `check` allows a runtime that computes the layer: factor(N) · σ (normdeploy.validation.noise),
-6.8 σ for a million outputs. Half precision rounds the result when it is stored: σ = u/√2, and check allows 4.8 u.
-float32 and float64 round each step of a sum: σ = 9.9 u for the 576 terms of a 3×3 kernel over 64 channels,
-and check allows 67 u. A rounded number is off by 0.42 u in the root mean square, so that the output moves by
-0.42 · ρ·r: the limits are 4.8 / 0.42 = 11 and 67 / 0.42 = 160, less a margin. A test measures both sides.
+6.8 σ for a million outputs. Half precision rounds the result when it is stored: σ = u/√2, and check allows
+4.8 u. float32 and float64 round each step of a sum: σ = 9.9 u for the 576 terms of a 3×3 kernel over 64
+channels, and check allows 67 u. A rounded number is off by 0.42 u in the root mean square, so that the output
+moves by 0.42 · ρ·r: the limits are 4.8 / 0.42 = 11 and 67 / 0.42 = 160, less a margin. A test measures both
+sides.
 """
 
 Edit = Callable[[Editor], None]

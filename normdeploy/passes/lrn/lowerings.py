@@ -34,13 +34,13 @@ QUOTIENT = ".quotient"
 
 @dataclass(frozen=True)
 class LoweringSite:
-    """Where an LRN is computed.
+    """An LRN that is to be lowered: what it computes, and of which tensor.
 
     Args:
         x: its input, in the type that it is computed in.
-        spec: the normalization.
+        spec: what it computes.
         rank: of x.
-        channels: of x; None where they are dynamic.
+        channels: how many x has; None where they are dynamic.
         dtype: of x.
     """
 
@@ -52,7 +52,14 @@ class LoweringSite:
 
 
 class Emitter:
-    """Puts nodes in front of another, all named after it."""
+    """Puts nodes in front of the one that they replace, all named after it.
+
+    Args:
+        editor: of the graph.
+        before: the node.
+        prefix: of the new names.
+        opset: the model's version of the standard operators.
+    """
 
     def __init__(self, editor: Editor, before: ir.Node, prefix: str, opset: int) -> None:
         self._editor, self._before, self._prefix, self._opset = editor, before, prefix, opset
@@ -66,7 +73,15 @@ class Emitter:
         attributes: Mapping[str, Any] | None = None,
         shape: ir.Shape | None = None,
     ) -> ir.Value:
-        """The result of a new node named prefix.what; its type, and by default its shape, are its input's."""
+        """The result of a new node.
+
+        Args:
+            op_type: of the node.
+            inputs: of the node; the result has the type of the first.
+            what: the end of the node's and the result's name.
+            attributes: of the node.
+            shape: of the result; by default that of the first input.
+        """
         name = self._editor.unique(f"{self._prefix}.{what}")
         node = ir.node(op_type, inputs, attributes or {}, name=name)
         result = node.outputs[0]
@@ -88,7 +103,14 @@ class Emitter:
         shape: ir.Shape | None,
         **lists: Sequence[int],
     ) -> ir.Value:
-        """A node whose lists of integers are inputs from opset `since` on, attributes before."""
+        """The result of a new node whose lists of integers are inputs from opset `since` on, else attributes.
+
+        Args:
+            op_type, what, shape: see `node`.
+            x: the node's first input.
+            since: the version.
+            lists: name -> integers.
+        """
         if self._opset < since:
             return self.node(op_type, [x], what, lists, shape)
         inputs = [
@@ -225,6 +247,8 @@ def _pads(axis: int, axes: int, before: int, after: int) -> list[int]:
 
 
 Form = Callable[[Emitter, LoweringSite, ir.Value], ir.Value]
+"""Puts the nodes of a form into the graph, which make the base of the squares; gives the base."""
+
 NO_WINDOW: Mapping[str, Form] = {"no window": elementwise}
 ACROSS: Mapping[str, Form] = {"banded Conv": banded_conv, "AveragePool": pool, "slices": slices}
 WITHIN: Mapping[str, Form] = {
@@ -233,6 +257,7 @@ WITHIN: Mapping[str, Form] = {
     "AveragePools": pools,
 }
 FORMS: Mapping[str, Form] = {**NO_WINDOW, **ACROSS, **WITHIN}
+"""Every form by the name that reports give it."""
 
 
 def applicable(site: LoweringSite) -> list[str]:
@@ -250,7 +275,17 @@ def applicable(site: LoweringSite) -> list[str]:
 
 
 def quotient(emit: Emitter, site: LoweringSite, base: ir.Value, name: str | None) -> ir.Node:
-    """x / base^β, a node that is not in the graph yet."""
+    """x / base^β.
+
+    Args:
+        emit: for the nodes that make the power.
+        site: what is lowered.
+        base: its base.
+        name: of the division.
+
+    Returns:
+        The division, a node that is not in the graph yet.
+    """
     beta = site.spec.beta
     if beta == 1:
         divisor = base
