@@ -45,10 +45,11 @@ _FENCE = re.compile(
 )
 _RIGHT_AFTER = re.compile(r"```\n\n?(<!--[^\n]*-->\n)?```text\n")
 _NUMBER = re.compile(r"(?<![A-Za-z])\d+(\.\d+)*(e[+-]?\d+)?")
+_PATH = re.compile(r"\S*/\S*")
 _MEASURED_ERROR = re.compile(r"\b\d\.\d\de[+-]\d\d\b")
 _SAME_SIZE = 30.0
 _LINES_THAT_STAY = 3
-"""Where the output varies, its first lines do not, numbers aside."""
+"""Where the output varies, its first lines do not, numbers and paths aside."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +141,21 @@ def alike(documented: str, actual: str, *, varies: bool = False) -> bool:
 
     Lines have to be the same but for spaces. In a line with a measured error, such as 3.44e-06, numbers with
     a point may be up to 30 times larger or smaller, since processors round differently. Where the output
-    varies, the first three lines have to be the same, numbers aside.
+    varies, the first three lines have to be the same, numbers and paths aside.
     """
     lines, found = _lines(documented), _lines(actual)
     if varies:
         lines, found = lines[:_LINES_THAT_STAY], found[:_LINES_THAT_STAY]
-        return [_NUMBER.sub("0", line) for line in lines] == [_NUMBER.sub("0", line) for line in found]
+        return list(map(_without_what_varies, lines)) == list(map(_without_what_varies, found))
     return len(lines) == len(found) and all(map(_same_line, lines, found))
 
 
 def _lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.strip("\n").splitlines()]
+
+
+def _without_what_varies(line: str) -> str:
+    return _NUMBER.sub("0", _PATH.sub("/", line))
 
 
 def _same_line(documented: str, actual: str) -> bool:
