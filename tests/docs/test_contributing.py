@@ -57,7 +57,7 @@ def test_every_part_of_the_package_is_in_the_map():
 
 def test_the_map_fits_on_a_screen():
     assert len(LINES) <= 55
-    assert max(map(len, LINES)) <= 130
+    assert max(map(len, LINES)) <= 96
 
 
 def test_the_layers_are_those_that_are_enforced():
