@@ -9,11 +9,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
 
 from normdeploy.backends.catalog import BACKENDS, Backend
 from normdeploy.backends.hardware import gpus
@@ -21,6 +25,9 @@ from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.errors import BackendFailure
 from normdeploy.graph.io import save
 from normdeploy.lrn import LRN, lrn
+from normdeploy.results import Result
+
+SCHEMA = 1
 
 _PACKAGES = ("normdeploy", "numpy", "onnx", "onnx-ir", "ml_dtypes", "torch", "onnxscript")
 _TIMEOUT_SECONDS = 60.0
@@ -28,7 +35,13 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the diagnosis. `detail` is a version, or what is wrong and how to mend it."""
+    """One line of the diagnosis.
+
+    Args:
+        name: a package, a backend, a driver or a tool.
+        works: whether it can be used.
+        detail: its version, or what is wrong and how to mend it.
+    """
 
     name: str
     works: bool
@@ -36,16 +49,54 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """Everything that was looked at."""
+class Diagnosis(Result):
+    """The result of `doctor`.
+
+    Args:
+        packages: what is installed.
+        backends: which of them work here.
+        hardware: the driver, and the compiler that the plugin needs.
+    """
 
     packages: Sequence[Finding]
     backends: Sequence[Finding]
     hardware: Sequence[Finding]
 
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of the plain types that JSON has."""
+        return {"schema": SCHEMA, **asdict(self)}
 
-def diagnose() -> Diagnosis:
-    """Look at packages, driver and compiler, and run a small LRN in every backend."""
+    def __rich__(self) -> RenderableType:
+        return Group(
+            _table("packages", self.packages),
+            _table("backends", self.backends),
+            _table("hardware", self.hardware),
+        )
+
+
+def _table(title: str, findings: Sequence[Finding]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(min_width=24)
+    table.add_column(min_width=3)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        mark = "[green]yes[/]" if finding.works else "[yellow]no[/]"
+        table.add_row(finding.name, mark, escape(finding.detail))
+    return table
+
+
+def doctor() -> Diagnosis:
+    """Look at packages, driver and compiler, and run a small LRN in every backend.
+
+    Returns:
+        What works here, and for what does not, how to mend it.
+
+    Example:
+        >>> import normdeploy as nd
+        >>> found = nd.doctor()
+        >>> [backend.name for backend in found.backends if backend.works]
+        ['onnxruntime']
+    """
     python = Finding("python", True, f"{platform.python_version()} ({sys.executable})")
     return Diagnosis(
         [python, *map(_package, _PACKAGES), *_tensorrt_packages()],

@@ -143,18 +143,17 @@ def exit_code(error: BaseException) -> ExitCode:
     return next(found, ExitCode.INTERNAL)
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for a name that is none of the known ones: the nearest, or all of them.
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to say to a name that is none of the known ones: the nearest of them, or all.
 
     Args:
-        kind: what it should name, such as "backend".
         name: what was given.
         known: every name there is.
     """
     from difflib import get_close_matches  # only where something is wrong already
 
     listed = list(known)
-    close = get_close_matches(name, listed, n=2, cutoff=0.6)
-    if close:
-        return f"there is no {kind} '{name}': did you mean {' or '.join(map(repr, close))}?"
-    return f"there is no {kind} '{name}': choose from {', '.join(listed)}"
+    nearest = get_close_matches(name, listed, n=2)
+    if nearest:
+        return f"did you mean {' or '.join(repr(found) for found in nearest)}?"
+    return f"choose from {', '.join(listed)}"

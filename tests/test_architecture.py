@@ -23,7 +23,7 @@ LAYERS = (
     {"environment", "results"},
     {"native_support", "batchnorm", "files", "pages", "resources", "terminal"},
     {"lrn"},
-    {"_version", "dtypes", "errors"},
+    {"_version", "choices", "dtypes", "errors"},
 )
 """From the top down; a part may import parts below its own, and itself."""
 

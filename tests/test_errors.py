@@ -13,7 +13,7 @@ from normdeploy.errors import (
     NormdeployError,
     UsageError,
     exit_code,
-    unknown_name,
+    suggestion,
 )
 
 CLASSES = [
@@ -81,10 +81,10 @@ def test_a_missing_package_says_how_to_install_it():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("onnxruntme", "there is no backend 'onnxruntme': did you mean 'onnxruntime'?"),
-        ("tensort", "there is no backend 'tensort': did you mean 'tensorrt' or 'tensorrt-rtx'?"),
-        ("cuda", "there is no backend 'cuda': choose from onnxruntime, tensorrt, tensorrt-rtx"),
+        ("onnxruntme", "did you mean 'onnxruntime'?"),
+        ("tensort", "did you mean 'tensorrt' or 'tensorrt-rtx'?"),
+        ("cuda", "choose from onnxruntime, tensorrt, tensorrt-rtx"),
     ],
 )
 def test_an_unknown_name_meets_the_nearest(name, message):
-    assert unknown_name("backend", name, ["onnxruntime", "tensorrt", "tensorrt-rtx"]) == message
+    assert suggestion(name, ["onnxruntime", "tensorrt", "tensorrt-rtx"]) == message

@@ -1,4 +1,4 @@
-"""Every backend's name, and what opens it."""
+"""Every backend: its name, what it needs, and how it is started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from normdeploy.backends.hardware import gpus
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.worker_session import WorkerSession
-from normdeploy.errors import BackendUnavailable, MissingDependencyError, UsageError, unknown_name
+from normdeploy.errors import BackendUnavailable, MissingDependencyError, UsageError, suggestion
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Backend:
 
     Args:
         name: what `--backend` takes.
-        factory: `module:function` of its `SessionFactory`, imported in the worker only.
-        modules: what the factory imports, under any of these names.
-        package: the distribution that brings the module.
+        factory: its `Factory` as `module:function`, which only the worker imports.
+        modules: names of the runtime's Python module, of which one has to be installed.
+        package: the distribution on PyPI that brings the module.
         extra: the extra of normdeploy that brings the distribution.
-        needs_gpu: it runs on NVIDIA's GPUs only.
-        takes_plugins: its factory has an argument `plugins`.
+        needs_gpu: whether it runs on NVIDIA's GPUs only.
+        takes_plugins: whether its factory has an argument `plugins`.
         options: the factory's further arguments.
     """
 
@@ -39,10 +39,13 @@ class Backend:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self, *, without_gpu: bool = False) -> str | None:
-        """Why it cannot be started; None if nothing is known to be in its way. Imports no runtime.
+        """Why it cannot be started, as far as that is known without importing the runtime.
 
         Args:
-            without_gpu: it is wanted for something that needs no GPU.
+            without_gpu: whether it is wanted for something that needs no GPU.
+
+        Returns:
+            Everything that is missing, with what to do about it; None if nothing is known to be.
         """
         reasons = []
         if self.modules and not any(importlib.util.find_spec(module) for module in self.modules):
@@ -52,7 +55,7 @@ class Backend:
         return "; ".join(reasons) or None
 
     def with_plugins(self, libraries: Sequence[Path]) -> Backend:
-        """The same with plugin libraries loaded, if it can use them."""
+        """The same backend with plugin libraries loaded, if it can use them."""
         if not libraries or not self.takes_plugins:
             return self
         return replace(self, options={**self.options, "plugins": [str(library) for library in libraries]})
@@ -60,8 +63,12 @@ class Backend:
     def start(self, model: Path, timeout: float) -> WorkerSession:
         """Start its process, which begins to load the model.
 
+        Args:
+            model: the ONNX file.
+            timeout: seconds that loading the model, and each run, may take.
+
         Raises:
-            BackendUnavailable: it is not available.
+            BackendUnavailable: something that it needs is missing.
         """
         reason = self.missing()
         if reason is not None:
@@ -114,12 +121,12 @@ BACKENDS = {
 
 
 def find(name: str) -> Backend:
-    """The backend of a name.
+    """The backend of this name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none; the message has the nearest names.
     """
     try:
         return BACKENDS[name]
     except KeyError:
-        raise UsageError(unknown_name("backend", name, BACKENDS)) from None
+        raise UsageError(f"there is no backend '{name}': {suggestion(name, BACKENDS)}") from None

@@ -57,9 +57,9 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing escapes as a traceback."""
     try:
-        code = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
+        returned: object = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else ExitCode.PASSED
+        return returned if isinstance(returned, int) else ExitCode.PASSED
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return ExitCode.BAD_INPUT

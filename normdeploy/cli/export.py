@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import click
 
-from normdeploy.cli.explain import explain
-from normdeploy.cli.parameters import SHAPE_METAVAR, axes_by_name, by_name, named_axis, named_shape
+from normdeploy.cli.options import Named, complete_file, named_axis, output_option, shapes_option
+
+
+def _axes_by_name(_: click.Context, __: click.Parameter, axes: Sequence[Named[int]]) -> dict[str, list[int]]:
+    named: dict[str, list[int]] = {}
+    for name, axis in axes:
+        named.setdefault(name, []).append(axis)
+    return named
 
 
 @click.command(name="export")
-@click.argument("source", metavar="SOURCE")
-@click.option("-o", "--output", required=True, metavar="OUT.onnx", help="The file to write.")
-@click.option(
-    "--shape",
-    "shapes",
-    type=named_shape,
-    metavar=SHAPE_METAVAR,
-    multiple=True,
-    help="Instead of the shape of an example input.",
-)
+@click.argument("source", metavar="SOURCE", shell_complete=complete_file)
+@output_option("OUT.onnx")
+@shapes_option("Instead of the shape of an example input.")
 @click.option(
     "--dynamic",
     type=named_axis,
     metavar="NAME:AXIS",
     multiple=True,
+    callback=_axes_by_name,
     help="An axis of an input that may have any size; axis 0 is the batch of all inputs.",
 )
 @click.option("--opset", type=int, metavar="N", help="Of the standard operators; by default torch's own.")
@@ -31,8 +33,8 @@ from normdeploy.cli.parameters import SHAPE_METAVAR, axes_by_name, by_name, name
 def command(
     source: str,
     output: str,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
-    dynamic: tuple[tuple[str, int], ...],
+    shapes: Mapping[str, Sequence[int]],
+    dynamic: Mapping[str, Sequence[int]],
     opset: int | None,
     no_fold: bool,
 ) -> None:
@@ -41,15 +43,12 @@ def command(
     SOURCE is package.module:factory or file.py:factory, a callable that returns (torch.nn.Module,
     example inputs), or a .pt2 exported program. Pickled files are refused, since loading one runs its code.
     """
-    from normdeploy.torch import export_source  # torch takes seconds to import, and --help needs none
+    from rich.console import Group
+    from rich.text import Text
 
-    report = export_source(
-        source,
-        output,
-        shapes=by_name(shapes),
-        dynamic=axes_by_name(dynamic),
-        opset=opset,
-        fold=not no_fold,
-    )
-    click.echo(f"wrote {output}: {report.nodes_after} nodes")
-    explain(report)
+    from normdeploy.passes import text
+    from normdeploy.terminal import show
+    from normdeploy.torch import export_source
+
+    report = export_source(source, output, shapes=shapes, dynamic=dynamic, opset=opset, fold=not no_fold)
+    show(Group(Text(f"wrote {output}: {report.nodes_after} nodes"), text.explanation(report)))

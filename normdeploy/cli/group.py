@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from normdeploy.errors import unknown_name
+from normdeploy.errors import suggestion
 
 
 class Group(click.Group):
@@ -20,5 +20,5 @@ class Group(click.Group):
         """
         name = args[0]
         if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            ctx.fail(unknown_name("command", name, self.list_commands(ctx)))
+            ctx.fail(f"there is no command '{name}': {suggestion(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import click
 
-from normdeploy.cli.explain import explain
-from normdeploy.cli.output import STDOUT, write_json
-from normdeploy.cli.parameters import SHAPE_METAVAR, by_name, named_shape
-from normdeploy.passes import OptimizationReport, Target, optimize
-from normdeploy.resources import limit_memory
+from normdeploy.choices import Target
+from normdeploy.cli.options import json_option, model_argument, output_option, shapes_option
+from normdeploy.cli.output import deliver
 
 
 @click.command(name="optimize")
-@click.argument("model", metavar="IN.onnx")
-@click.option("-o", "--output", required=True, metavar="OUT.onnx", help="The file to write; may be IN.onnx.")
+@model_argument("IN.onnx")
+@output_option("OUT.onnx", "The file to write; may be IN.onnx.")
 @click.option(
     "--target",
     type=click.Choice(get_args(Target)),
@@ -24,47 +22,32 @@ from normdeploy.resources import limit_memory
     show_default=True,
     help="What runs the result: any runtime, onnxruntime's CPU, or TensorRT.",
 )
-@click.option(
-    "--explain", "with_reasons", is_flag=True, help="Say what became of each BatchNorm and LRN, and why."
-)
-@click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
+@click.option("--explain", is_flag=True, help="Say what became of each BatchNorm and LRN, and why.")
+@json_option("the report")
 @click.option("--no-verify", is_flag=True, help="Do not compute the model before and after and compare.")
-@click.option(
-    "--shape",
-    "shapes",
-    type=named_shape,
-    metavar=SHAPE_METAVAR,
-    multiple=True,
-    help="Of an input whose shape the model leaves open, for the comparison.",
-)
+@shapes_option("Of an input whose shape the model leaves open, for the comparison.")
 def command(
     model: str,
     output: str,
     target: Target,
-    with_reasons: bool,
+    explain: bool,
     json_path: str | None,
     no_verify: bool,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    shapes: Mapping[str, Sequence[int]],
 ) -> None:
     """Fold BatchNorm, recover LRN and tidy up an ONNX model.
 
     The result is computed before and after in float64 on random inputs, and not written if it differs by
     more than rounding.
     """
+    from rich.console import Group
+    from rich.text import Text
+
+    from normdeploy.passes import optimize, text
+    from normdeploy.resources import limit_memory
+
     limit_memory()
-    result = optimize(model, target=target, verify=not no_verify, shapes=by_name(shapes))
+    result = optimize(model, target=target, verify=not no_verify, shapes=shapes)
     result.save(output)
-    if json_path is not None:
-        write_json(json_path, result.report.to_json())
-    if json_path != STDOUT:
-        click.echo(f"wrote {output}: {_summary(result.report)}{'' if no_verify else ', verified'}")
-        if with_reasons:
-            explain(result.report)
-
-
-def _summary(report: OptimizationReport) -> str:
-    parts = [f"{report.nodes_before} -> {report.nodes_after} nodes"]
-    for kind, records in (("BatchNorm", report.batchnorm), ("LRN", report.lrn)):
-        counts = Counter(record.status for record in records)
-        parts += [f"{kind} {count} {status}" for status, count in sorted(counts.items())]
-    return ", ".join(parts)
+    wrote = f"wrote {output}: {text.summary(result.report)}{'' if no_verify else ', verified'}"
+    deliver(result, json_path, Group(Text(wrote), *([text.explanation(result.report)] if explain else [])))

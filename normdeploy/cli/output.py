@@ -4,53 +4,50 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from normdeploy.files import write_text
 
 if TYPE_CHECKING:
-    from normdeploy.validation.half_precision.findings import HalfPrecision
+    from rich.console import RenderableType
 
-STDOUT = "-"
-_WIDTH_IN_A_PIPE = 160
+    from normdeploy.results import Result
 
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to `main`, as for any other output; rich would exit with code 1."""
-        raise BrokenPipeError
+_STDOUT = "-"
 
 
-def console() -> Console:
-    """For tables; wide and plain where standard output is no terminal."""
-    return _Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE, highlight=False)
+def deliver(result: Result, json_path: str | None, content: RenderableType | None = None) -> None:
+    """Write the result as JSON if that was asked for, and show it unless the JSON goes to standard output.
 
+    Args:
+        result: of the verb.
+        json_path: a file, or - for standard output.
+        content: what to show in place of the result.
 
-def write_json(path: str, document: Mapping[str, Any]) -> None:
-    """Write to a file, whole or not at all, or to standard output for "-"."""
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    if path == STDOUT:
-        click.echo(text, nl=False)
-    else:
-        write_text(path, text)
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from normdeploy.files import write_text
+    from normdeploy.terminal import show
 
-
-def show_warnings(out: Console, findings: Iterable[HalfPrecision]) -> None:
-    """A line for each layer that half precision would spoil."""
-    for finding in findings:
-        if finding.problem:
-            out.print(f"warning: {finding}", markup=False, style="yellow", soft_wrap=True)
+    if json_path is not None:
+        text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
+        if json_path == _STDOUT:
+            click.echo(text, nl=False)
+        else:
+            write_text(json_path, text)
+    if json_path != _STDOUT:
+        show(result if content is None else content)
 
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     """A function to call with (done, total); draws only where standard error is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
@@ -61,3 +58,12 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total)
 
         yield show
+
+
+@contextmanager
+def status(description: str) -> Iterator[None]:
+    """Says on a terminal that something takes long."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(description):
+        yield

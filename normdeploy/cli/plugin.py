@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from normdeploy.choices import Headers
 from normdeploy.cli.group import Group
-from normdeploy.cli.output import console
-from normdeploy.plugin import PluginInfo, build, info, path
-from normdeploy.plugin.builder import Headers
+from normdeploy.cli.options import complete_file
+from normdeploy.cli.output import status
 
 
 @click.group(name="plugin", cls=Group)
@@ -20,7 +19,13 @@ def command() -> None:
 
 
 @command.command(name="build")
-@click.option("-o", "output", metavar="LIB.so", help="By default a folder of the user's cache.")
+@click.option(
+    "-o",
+    "output",
+    metavar="LIB.so",
+    shell_complete=complete_file,
+    help="By default a folder of the user's cache.",
+)
 @click.option(
     "--arch",
     "architectures",
@@ -38,10 +43,12 @@ def command() -> None:
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="By default one per core.")
 def build_command(
-    output: str | None, architectures: tuple[str, ...], headers: Headers, jobs: int | None
+    output: str | None, architectures: Sequence[str], headers: Headers, jobs: int | None
 ) -> None:
     """Compile the library; needs nvcc, a C++ compiler and CMake, but no GPU and no TensorRT."""
-    with Console(stderr=True).status("compiling the plugin"):
+    from normdeploy.plugin import build
+
+    with status("compiling the plugin"):
         library = build(output, architectures=architectures or None, headers=headers, jobs=jobs)
     click.echo(str(library))
 
@@ -49,23 +56,16 @@ def build_command(
 @command.command(name="path")
 def path_command() -> None:
     """Print where the library is."""
+    from normdeploy.plugin import path
+
     click.echo(str(path()))
 
 
 @command.command(name="info")
-@click.argument("library", metavar="[LIB.so]", required=False)
+@click.argument("library", metavar="[LIB.so]", required=False, shell_complete=complete_file)
 def info_command(library: str | None) -> None:
     """Say what the library holds: operators, architectures, versions."""
-    console().print(_table(info(library)))
+    from normdeploy.plugin import info
+    from normdeploy.terminal import show
 
-
-def _table(found: PluginInfo) -> Table:
-    table = Table(show_header=False, box=None)
-    table.add_row("library", str(found.path))
-    table.add_row("size", f"{found.size_bytes / 1e6:.1f} MB")
-    table.add_row("version", found.version)
-    for operator in found.operators:
-        table.add_row("operator", f"{operator.namespace}::{operator.name}, version {operator.version}")
-    table.add_row("architectures", ", ".join(found.architectures))
-    table.add_row("compiled with", f"CUDA {found.cuda}, TensorRT {found.tensorrt_headers} headers")
-    return table
+    show(info(library))

@@ -10,6 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
+
+from normdeploy.engine import text
+from normdeploy.results import Result
+
 SCHEMA = 1
 
 _CALLER = re.compile(r"\| ([^|\]]+) \((\w+)\)\]")
@@ -32,8 +37,8 @@ class Normalizations:
 
 
 @dataclass(frozen=True)
-class EngineRecord:
-    """How an engine came about.
+class EngineRecord(Result):
+    """The result of `build`: how an engine came about.
 
     Args:
         engine: its file.
@@ -90,7 +95,7 @@ class EngineRecord:
         return dict(Counter(name for layer in self.network for name in layer["datatypes"]).most_common())
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary for `json.dumps`."""
+        """A dictionary of the plain types that JSON has."""
         return {
             "schema": SCHEMA,
             **asdict(self),
@@ -100,9 +105,12 @@ class EngineRecord:
             "normalizations": asdict(self.normalizations),
         }
 
+    def __rich__(self) -> RenderableType:
+        return text.render(self)
+
 
 def sha256(*paths: Path) -> str:
-    """Of files, one after the other."""
+    """The SHA-256, in hexadecimal digits, of the contents of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

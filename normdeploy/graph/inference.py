@@ -8,6 +8,8 @@ import logging
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
+from normdeploy.graph.io import ModelSource, load
+
 # The pass logs a traceback for a model that it cannot follow; without a handler it would reach the terminal.
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
@@ -19,6 +21,19 @@ def infer(model: ir.Model) -> None:
         ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
     for name in order:  # the pass moves large ones to the end
         model.graph.initializers[name] = model.graph.initializers.pop(name)
+
+
+def inferred(source: ModelSource) -> ir.Model:
+    """A model with the types and shapes that ONNX can infer; one that is loaded already is not changed.
+
+    Raises:
+        ModelError: not a model that `load` accepts.
+    """
+    model = load(source)
+    if model is source:
+        model = model.clone()
+    infer(model)
+    return model
 
 
 def computed_types(model: ir.Model) -> set[ir.DataType]:

@@ -9,28 +9,31 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
+from rich.console import RenderableType
 
+from normdeploy.choices import Target
 from normdeploy.graph.inference import infer
 from normdeploy.graph.initializers import free_initializers
 from normdeploy.graph.io import ModelSource, external_files, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.lower_lrn import LowerLRN
-from normdeploy.passes.lrn.specification import Target
 from normdeploy.passes.merge_duplicates import MergeDuplicates
 from normdeploy.passes.recover_lrn import RecoverLRN
 from normdeploy.passes.remove_identities import RemoveIdentities
 from normdeploy.passes.report import OptimizationReport
 from normdeploy.passes.resolve_cast_like import ResolveCastLike
 from normdeploy.passes.verify import verify_equal
+from normdeploy.results import Result
 
 
-class Optimized:
-    """A rewritten model, and what was done to it.
+class Optimized(Result):
+    """The result of `optimize`: a rewritten model, and what was done to it.
 
     Args:
         graph: the model.
@@ -52,6 +55,13 @@ class Optimized:
         """
         with _garbage_collection_paused():
             return to_proto(self.graph)
+
+    def to_json(self) -> dict[str, Any]:
+        """That of the report."""
+        return self.report.to_json()
+
+    def __rich__(self) -> RenderableType:
+        return self.report.__rich__()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model whole or not at all; tensors go into a file beside it if they were in one before,

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from rich.console import RenderableType
+
+from normdeploy.passes import text
+from normdeploy.results import Result
+
 SCHEMA = 1
 
 
@@ -37,8 +42,14 @@ class LRNRecord:
 
 
 @dataclass
-class OptimizationReport:
-    """What a run of the passes did."""
+class OptimizationReport(Result):
+    """What a run of the passes did.
+
+    Args:
+        nodes_before, nodes_after: of the main graph.
+        batchnorm: what became of each BatchNormalization, in subgraphs and functions too.
+        lrn: what became of each LRN, written as one node or as many.
+    """
 
     nodes_before: int = 0
     nodes_after: int = 0
@@ -48,6 +59,9 @@ class OptimizationReport:
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
         return {"schema": SCHEMA, **asdict(self)}
+
+    def __rich__(self) -> RenderableType:
+        return text.render(self)
 
 
 class Refused(Exception):

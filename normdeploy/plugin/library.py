@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
 
 from normdeploy.errors import PluginUnavailable
+from normdeploy.plugin import text
+from normdeploy.results import Result
 
 LIBRARY_NAME = "libnormdeploy_plugins.so"
 
 
 @dataclass(frozen=True)
 class PluginOperator:
-    """An operator in the library, by the three names that TensorRT looks it up with."""
+    """An operator that a plugin computes.
+
+    Args:
+        name, version, namespace: what TensorRT looks the plugin up with. The namespace is the ONNX domain.
+    """
 
     name: str
     version: str
@@ -22,14 +31,14 @@ class PluginOperator:
 
 
 @dataclass(frozen=True)
-class PluginInfo:
+class PluginInfo(Result):
     """What a library holds.
 
     Attributes:
         path: the shared object.
         size_bytes: its size.
         version: of the plugin's source.
-        operators: what it gives TensorRT.
+        operators: those that its plugins compute.
         architectures: the GPUs it has machine code for, as CMake writes them: "90-real" is machine code for
             sm_90, "120" is machine code for sm_120 and PTX from which the driver compiles for newer GPUs.
         cuda: version of the compiler.
@@ -44,6 +53,13 @@ class PluginInfo:
     cuda: str
     tensorrt_headers: str
 
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of the plain types that JSON has."""
+        return {**asdict(self), "path": str(self.path)}
+
+    def __rich__(self) -> RenderableType:
+        return text.render(self)
+
 
 def cache_folder() -> Path:
     """The folder of the library and of the files that building it leaves."""
@@ -52,12 +68,15 @@ def cache_folder() -> Path:
 
 
 def default_library() -> Path:
-    """Where `build` puts the library unless told otherwise."""
+    """Where `build` puts the library if no other place is named."""
     return cache_folder() / LIBRARY_NAME
 
 
 def path() -> Path:
-    """Return where the library is.
+    """Where the library is, as `build` puts it there.
+
+    Returns:
+        The shared object.
 
     Raises:
         PluginUnavailable: it has not been built.
@@ -69,13 +88,13 @@ def path() -> Path:
 
 
 def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
-    """Say what a library holds, from the JSON file that the build puts beside it.
+    """What a library holds, by the JSON file that the build puts beside it.
 
     Args:
         library: by default the one of `path`.
 
     Raises:
-        PluginUnavailable: the library or that file is missing or damaged.
+        PluginUnavailable: the library is missing, or its JSON file is missing or damaged.
     """
     shared_object = path() if library is None else Path(library)
     try:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from normdeploy.choices import LIMITED_PERCENTILE
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
-from normdeploy.profiling.report import LIMITED_PERCENTILE, BackendProfile, Profile, mebibytes
 from normdeploy.profiling.statistics import PERCENTILES, Floats, Summary
+from normdeploy.profiling.text import best_batch, mebibytes
+
+if TYPE_CHECKING:
+    from normdeploy.profiling.layers import Layer
+    from normdeploy.profiling.report import BackendProfile, Profile
 
 _POINTS = 400
 """Points of a line: enough for a screen, few enough for a page."""
@@ -19,6 +25,11 @@ _WIDE_RANGE = 8.0
 """Slowest over median beyond which an axis is logarithmic."""
 
 _TONES: dict[str, Tone] = {"faster": "good", "slower": "bad", "no difference": "note"}
+_LATENCY = ("runs", "mean ms", "95 % from", "to", "min", *(f"p{p}" for p in PERCENTILES), "max", "per second")
+_REST = ("first run ms", "build ms", "warm-up runs", "peak memory MiB", "GPU memory MiB", "CUDA graph")
+_CHANGES = ("", "", "before ms", "now ms", "now / before", "99 % interval", "verdict")
+_LAYERS = ("step", "operator", "mean ms", "share", "nodes of the model", "normalization", "floor ms",
+           "floor/measured")  # fmt: skip
 
 
 def html(profile: Profile, max_latency: float | None = None) -> str:
@@ -59,39 +70,15 @@ def _add_verdict(page: Page, profile: Profile, measured: Sequence[BackendProfile
 
 def _add_latency(page: Page, profile: Profile, measured: Sequence[BackendProfile]) -> None:
     page.add_heading("Latency")
-    names = [f"p{p}" for p in PERCENTILES]
-    headings = ["backend", "runs", "mean ms", "95 % from", "to", "min", *names, "max", "per second"]
-    page.add_table(headings, [list(_row(profile, backend)) for backend in measured])
-    page.add_table(
-        [
-            "backend",
-            "first run ms",
-            "build ms",
-            "warm-up runs",
-            "peak memory MiB",
-            "GPU memory MiB",
-            "CUDA graph",
-        ],
-        [
-            [
-                profile.label(backend),
-                f"{backend.first_ms:.4g}",
-                f"{backend.build_ms:.4g}",
-                str(backend.warm_up.runs) if backend.warm_up else "-",
-                mebibytes(backend.peak_memory_bytes),
-                mebibytes(backend.peak_device_memory_bytes),
-                {None: "-", True: "yes", False: "no"}[backend.cuda_graph],
-            ]
-            for backend in measured
-        ],
-    )
+    page.add_table(("backend", *_LATENCY), [list(_latency(profile, backend)) for backend in measured])
+    page.add_table(("backend", *_REST), [list(_rest(profile, backend)) for backend in measured])
     page.add_figure(_distributions(profile, measured), "Share of runs within a latency")
     for backend in measured:
         page.add_figure(_over_time(backend), f"{profile.label(backend)}: latency over time")
         page.add_figure(_histogram(backend), f"{profile.label(backend)}: distribution")
 
 
-def _row(profile: Profile, backend: BackendProfile) -> Iterator[str]:
+def _latency(profile: Profile, backend: BackendProfile) -> Iterator[str]:
     latency = backend.latency
     assert latency is not None
     yield profile.label(backend)
@@ -100,6 +87,16 @@ def _row(profile: Profile, backend: BackendProfile) -> Iterator[str]:
         yield f"{value:.4g}"
     yield f"{latency.maximum:.4g}"
     yield f"{backend.throughput_per_s:.4g}"
+
+
+def _rest(profile: Profile, backend: BackendProfile) -> Iterator[str]:
+    yield profile.label(backend)
+    yield f"{backend.first_ms:.4g}"
+    yield f"{backend.build_ms:.4g}"
+    yield str(backend.warm_up.runs) if backend.warm_up else "-"
+    yield mebibytes(backend.peak_memory_bytes)
+    yield mebibytes(backend.peak_device_memory_bytes)
+    yield {None: "-", True: "yes", False: "no"}[backend.cuda_graph]
 
 
 def _distributions(profile: Profile, measured: Sequence[BackendProfile]) -> Svg:
@@ -152,7 +149,7 @@ def _add_changes(page: Page, profile: Profile) -> None:
         return
     page.add_heading("Comparison")
     if rows:
-        page.add_table(["", "", "before ms", "now ms", "now / before", "99 % interval", "verdict"], rows)
+        page.add_table(_CHANGES, rows)
     for note in profile.notes:
         page.add_text(note, "note")
 
@@ -167,11 +164,8 @@ def _add_batches(page: Page, profile: Profile, max_latency: float | None) -> Non
     if not series:
         return
     page.add_heading("Batch sizes")
-    limit = "" if max_latency is None else f" with p{LIMITED_PERCENTILE} within {max_latency:g} ms"
     for name in series:
-        best = profile.best_batch(name, max_latency)
-        size = "none" if best is None else f"{best.batch}, {best.throughput_per_s:.4g} per second"
-        page.add_text(f"{name}: best batch{limit}: {size}")
+        page.add_text(best_batch(profile, name, max_latency))
     figure = charts.lines(
         series, x=f"p{LIMITED_PERCENTILE} ms", y="samples per second", points=True, limit=max_latency
     )
@@ -189,31 +183,18 @@ def _add_layers(page: Page, profile: Profile, backend: BackendProfile) -> None:
     ]
     figure = charts.bars(labels, [layer.mean_ms for layer in slowest], x="ms")
     page.add_figure(figure, "Slowest steps; ★ normalization")
-    page.add_table(
-        [
-            "step",
-            "operator",
-            "mean ms",
-            "share",
-            "nodes of the model",
-            "normalization",
-            "floor ms",
-            "floor/measured",
-        ],
-        [
-            [
-                layer.name,
-                layer.op_type,
-                f"{layer.mean_ms:.3g}",
-                f"{layer.share:.1%}",
-                ", ".join(layer.nodes),
-                f"{layer.normalization}{', fused' * layer.fused}" if layer.normalization else "",
-                f"{layer.roofline.floor_ms:.3g}" if layer.roofline else "",
-                f"{layer.roofline.share:.0%}" if layer.roofline else "",
-            ]
-            for layer in backend.layers
-        ],
-    )
+    page.add_table(_LAYERS, [list(_layer(layer)) for layer in backend.layers])
+
+
+def _layer(layer: Layer) -> Iterator[str]:
+    yield layer.name
+    yield layer.op_type
+    yield f"{layer.mean_ms:.3g}"
+    yield f"{layer.share:.1%}"
+    yield ", ".join(layer.nodes)
+    yield f"{layer.normalization}{', fused' * layer.fused}" if layer.normalization else ""
+    yield f"{layer.roofline.floor_ms:.3g}" if layer.roofline else ""
+    yield f"{layer.roofline.share:.0%}" if layer.roofline else ""
 
 
 def _add_failures(page: Page, profile: Profile) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.backends.catalog import BACKENDS, find
-from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
+from normdeploy.choices import BACKEND_TIMEOUT, PROFILE_DURATION
 from normdeploy.errors import MissingDependencyError, UsageError
-from normdeploy.graph.inference import infer
-from normdeploy.graph.io import ModelSource, load, model_name, on_disk
+from normdeploy.graph.inference import inferred
+from normdeploy.graph.io import ModelSource, model_name, on_disk
 from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.profiling.baseline import read_baseline
 from normdeploy.profiling.comparison import compare_sessions
@@ -28,15 +28,14 @@ from normdeploy.profiling.roofline import with_input_shapes
 from normdeploy.profiling.schedule import SESSIONS, number_of_rounds, orders, warm_up
 from normdeploy.profiling.stability import disturbance
 from normdeploy.profiling.statistics import summarize
-from normdeploy.profiling.subject import Subject
+from normdeploy.profiling.timed_model import TimedModel
 
 Progress = Callable[[int, int], None]
 """Called with the number of turns done and of all turns."""
 
-DEFAULT_DURATION = 5.0
 _LAYER_RUNS = 20
 _UNTIMED_RUNS = 1
-"""At the beginning of a turn after another subject's, to bring code and weights back into the caches."""
+"""At the beginning of a turn after another model's, to bring code and weights back into the caches."""
 
 
 def profile(
@@ -46,11 +45,11 @@ def profile(
     backends: Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batches: Sequence[int] | None = None,
-    duration: float = DEFAULT_DURATION,
+    duration: float = PROFILE_DURATION,
     layers: bool = False,
     baseline: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float = BACKEND_TIMEOUT,
     progress: Progress | None = None,
 ) -> Profile:
     """Time a model in backends, each in a process of its own, in turn (see `schedule`).
@@ -82,25 +81,25 @@ def profile(
     earlier = read_baseline(baseline) if baseline is not None else None
     sources = [model] if against is None else [model, against]
     labels = _labels(sources)
-    graphs = [load(source) for source in sources]
+    graphs = [inferred(source) for source in sources]
     feeds = [_feeds(graph, shapes or {}, batches, seed) for graph in graphs]
 
     with ExitStack() as stack:
         paths = [stack.enter_context(on_disk(source)) for source in sources]
-        subjects = [
-            stack.enter_context(Subject(backend, backends is not None, label, path, feed, batch))
+        timed_models = [
+            stack.enter_context(TimedModel(backend, backends is not None, label, path, feed, batch))
             for backend in chosen
             for label, path, by_batch in zip(labels, paths, feeds, strict=True)
             for batch, feed in by_batch.items()
         ]
-        _time(subjects, 1 if against is None else SESSIONS, duration, timeout, seed, progress)
+        _time(timed_models, 1 if against is None else SESSIONS, duration, timeout, seed, progress)
         if layers:
-            for subject in subjects:
-                subject.look_into_layers(_LAYER_RUNS)
+            for timed in timed_models:
+                timed.look_into_layers(_LAYER_RUNS)
     surroundings = machine()
     by_label, kinds = dict(zip(labels, graphs, strict=True)), normalization_kinds(graphs)
     found = _once_if_unavailable(
-        [_describe(subject, by_label[subject.label], kinds, duration, surroundings) for subject in subjects]
+        [_describe(timed, by_label[timed.label], kinds, duration, surroundings) for timed in timed_models]
     )
     return Profile(
         model=labels[0],
@@ -108,7 +107,7 @@ def profile(
         duration=duration,
         inputs=next(iter(feeds[0].values())).shapes,
         backends=found,
-        changes=[*_against(subjects, labels), *(earlier.changes(found, labels[0]) if earlier else [])],
+        changes=[*_against(timed_models, labels), *(earlier.changes(found, labels[0]) if earlier else [])],
         notes=earlier.notes(found, surroundings) if earlier else [],
         environment=surroundings,
     )
@@ -123,7 +122,6 @@ def _feeds(
     graph: ir.Model, shapes: Mapping[str, Sequence[int]], batches: Sequence[int] | None, seed: int
 ) -> dict[int | None, Feed]:
     """The inputs for each batch size; for None where none are given."""
-    infer(graph)
     inputs = declared_inputs(graph)
     if batches is None:
         return {None: make_feed(with_shapes(inputs, shapes), seed)}
@@ -138,49 +136,49 @@ def _feeds(
 
 
 def _time(
-    subjects: Sequence[Subject],
+    timed_models: Sequence[TimedModel],
     sessions: int,
     duration: float,
     timeout: float,
     seed: int,
     progress: Progress | None,
 ) -> None:
-    """Warm up and measure every subject, in turn."""
+    """Warm up and measure every model, in turn."""
     rng = np.random.default_rng(seed)
     for session in range(sessions):
         slowest = 0.0
-        for subject in subjects:
-            subject.open(timeout)
-            if subject.alive:
-                slowest = max(slowest, np.nan_to_num(warm_up(subject, duration)))
-        alive = [subject for subject in subjects if subject.alive]
+        for timed in timed_models:
+            timed.open(timeout)
+            if timed.alive:
+                slowest = max(slowest, np.nan_to_num(warm_up(timed, duration)))
+        alive = [timed for timed in timed_models if timed.alive]
         rounds = number_of_rounds(duration, slowest, sessions)
         untimed = _UNTIMED_RUNS if len(alive) > 1 else 0
         for done, order in enumerate(orders(alive, rounds, rng), 1):
-            for subject in order:
-                subject.measure(duration / rounds / sessions, untimed)
+            for timed in order:
+                timed.measure(duration / rounds / sessions, untimed)
             if progress is not None:
                 progress(session * rounds + done, sessions * rounds)
 
 
 def _describe(
-    subject: Subject, graph: ir.Model, kinds: Kinds, duration: float, machine: Mapping[str, Any]
+    timed: TimedModel, graph: ir.Model, kinds: Kinds, duration: float, machine: Mapping[str, Any]
 ) -> BackendProfile:
     common: dict[str, Any] = {
-        "name": subject.backend.name,
-        "model": subject.label,
-        "requested": subject.requested,
-        "batch": subject.batch,
-        "rows": subject.feed.rows,
-        "versions": subject.versions,
+        "name": timed.backend.name,
+        "model": timed.label,
+        "requested": timed.requested,
+        "batch": timed.batch,
+        "rows": timed.feed.rows,
+        "versions": timed.versions,
     }
-    failure = subject.failure
+    failure = timed.failure
     if failure is not None:
         return BackendProfile(**common, status=failure.status, reason=failure.reason, log=failure.log)
-    latency = summarize(np.concatenate(subject.measured.latency))
+    latency = summarize(np.concatenate(timed.measured.latency))
     compute = transfer = None
-    if subject.measured.phases:
-        phases = np.concatenate(subject.measured.phases)
+    if timed.measured.phases:
+        phases = np.concatenate(timed.measured.phases)
         compute, transfer = summarize(phases[:, 1]), summarize(phases[:, 0] + phases[:, 2])
     return BackendProfile(
         **common,
@@ -188,28 +186,28 @@ def _describe(
         latency=latency,
         compute=compute,
         transfer=transfer,
-        build_ms=subject.build_ms,
-        first_ms=subject.first_ms,
-        warm_up=subject.warm_up,
-        peak_memory_bytes=subject.peak_memory_bytes,
-        disturbance=disturbance(latency, subject.measured, subject.warm_up, duration, machine),
-        peak_device_memory_bytes=subject.peak_device_memory_bytes,
-        cuda_graph=subject.cuda_graph,
-        cuda_graph_refusal=subject.cuda_graph_refusal,
-        layers=_layers(subject, graph, kinds),
-        copy_bandwidth=subject.copy_bandwidth,
-        measured=subject.measured,
+        build_ms=timed.build_ms,
+        first_ms=timed.first_ms,
+        warm_up=timed.warm_up,
+        peak_memory_bytes=timed.peak_memory_bytes,
+        disturbance=disturbance(latency, timed.measured, timed.warm_up, duration, machine),
+        peak_device_memory_bytes=timed.peak_device_memory_bytes,
+        cuda_graph=timed.cuda_graph,
+        cuda_graph_refusal=timed.cuda_graph_refusal,
+        layers=_layers(timed, graph, kinds),
+        copy_bandwidth=timed.copy_bandwidth,
+        measured=timed.measured,
     )
 
 
-def _layers(subject: Subject, graph: ir.Model, kinds: Kinds) -> list[Layer] | None:
+def _layers(timed: TimedModel, graph: ir.Model, kinds: Kinds) -> list[Layer] | None:
     """The runtime's steps, with rooflines where the device's bandwidth is known."""
-    if subject.layers is None:
+    if timed.layers is None:
         return None
-    layers = attribute(subject.layers, graph, kinds)
-    if subject.copy_bandwidth is None:
+    layers = attribute(timed.layers, graph, kinds)
+    if timed.copy_bandwidth is None:
         return layers
-    return with_rooflines(layers, with_input_shapes(graph, subject.feed.shapes), subject.copy_bandwidth)
+    return with_rooflines(layers, with_input_shapes(graph, timed.feed.shapes), timed.copy_bandwidth)
 
 
 def _once_if_unavailable(found: Sequence[BackendProfile]) -> list[BackendProfile]:
@@ -224,13 +222,11 @@ def _once_if_unavailable(found: Sequence[BackendProfile]) -> list[BackendProfile
     return kept
 
 
-def _against(subjects: Sequence[Subject], labels: Sequence[str]) -> list[Change]:
+def _against(timed_models: Sequence[TimedModel], labels: Sequence[str]) -> list[Change]:
     """The first model against the second, in each backend and at each batch size."""
     if len(labels) < 2:
         return []
-    alive = {
-        (subject.backend.name, subject.batch, subject.label): subject for subject in subjects if subject.alive
-    }
+    alive = {(timed.backend.name, timed.batch, timed.label): timed for timed in timed_models if timed.alive}
     return [
         Change(
             name,
@@ -239,10 +235,10 @@ def _against(subjects: Sequence[Subject], labels: Sequence[str]) -> list[Change]
             [
                 compare_sessions(
                     alive[name, batch, labels[1]].measured.latency_by_session(),
-                    subject.measured.latency_by_session(),
+                    timed.measured.latency_by_session(),
                 )
             ],
         )
-        for (name, batch, label), subject in alive.items()
+        for (name, batch, label), timed in alive.items()
         if label == labels[0] and (name, batch, labels[1]) in alive
     ]

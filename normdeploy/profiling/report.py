@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.console import RenderableType
+
+from normdeploy.choices import LIMITED_PERCENTILE
+from normdeploy.profiling import page, text
 from normdeploy.profiling.comparison import LatencyComparison
 from normdeploy.profiling.layers import Layer
 from normdeploy.profiling.statistics import Summary
-from normdeploy.profiling.subject import Measured, WarmUp
+from normdeploy.profiling.timed_model import Measured, WarmUp
+from normdeploy.results import PageResult
 
 SCHEMA = 1
-LIMITED_PERCENTILE = 99
-"""What a latency limit holds for."""
 
 Status = Literal["measured", "crashed", "timeout", "unavailable"]
 
@@ -139,7 +142,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(PageResult):
     """The result of `profile`.
 
     Args:
@@ -211,8 +214,22 @@ class Profile:
         ]
         return max(within, key=lambda backend: backend.throughput_per_s or 0.0, default=None)
 
+    def __rich__(self) -> RenderableType:
+        return text.render(self)
+
+    def html(self, max_latency: float | None = None) -> str:
+        """The whole page.
+
+        Args:
+            max_latency: milliseconds, for the choice of a batch size.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        return page.html(self, max_latency)
+
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary for `json.dumps`."""
+        """A dictionary of the plain types that JSON has."""
         return {
             "schema": SCHEMA,
             "model": self.model,
@@ -228,8 +245,3 @@ class Profile:
 
 def _json(summary: Summary | None) -> dict[str, Any] | None:
     return summary.to_json() if summary else None
-
-
-def mebibytes(nbytes: int | None) -> str:
-    """For a table: in MiB, "-" for what is not known."""
-    return "-" if nbytes is None else f"{nbytes / 2**20:.0f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.backends.catalog import BACKENDS, Backend, find
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
-from normdeploy.backends.worker_session import DEFAULT_TIMEOUT
+from normdeploy.choices import BACKEND_TIMEOUT
 from normdeploy.environment import environment
 from normdeploy.errors import InputError, ModelError, UsageError
-from normdeploy.graph.inference import infer
+from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, load, model_name, on_disk
 from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.inputs.samples import Batch, Data, Samples, open_samples
@@ -25,9 +25,15 @@ from normdeploy.validation.accuracy import Tally, predicted_classes, scores_outp
 from normdeploy.validation.backend_run import BackendRun
 from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.judge import Judge
-from normdeploy.validation.localize import comparison_by, runner, search_divergence
+from normdeploy.validation.localize import (
+    CompareTensors,
+    Localization,
+    comparison_by,
+    runner,
+    search_divergence,
+)
 from normdeploy.validation.report import CheckReport
-from normdeploy.validation.tolerance import given_tolerance
+from normdeploy.validation.tolerance import Tolerance, given_tolerance
 
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and of all samples."""
@@ -46,7 +52,7 @@ def check(
     atol: float | None = None,
     localize: bool = False,
     plugins: Sequence[str | os.PathLike[str]] = (),
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float = BACKEND_TIMEOUT,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Compare what backends make of a model with the float64 reference.
@@ -66,41 +72,42 @@ def check(
         timeout: seconds that a backend may take to load the model, and for each batch.
         progress: is told about each batch.
 
+    Returns:
+        What each backend made of it, and the verdict. It prints as the table that `normdeploy check` shows.
+
     Raises:
         NormdeployError: bad usage or bad input. What a backend does wrong is in the report instead.
+
+    Example:
+        >>> import normdeploy as nd
+        >>> report = nd.check("models/digits/digits.onnx", reference="models/digits/original.onnx",
+        ...                   backends=["onnxruntime"], data="models/digits/heldout.npz")
+        >>> report.verdict
+        'pass'
+        >>> print(f"{report.backends[0].accuracy:.2%} of {report.samples} images")
+        99.33% of 450 images
     """
     if not timeout > 0:
         raise UsageError(f"timeout must be above 0, got {timeout}")
     libraries = plugin_libraries(plugins)
     chosen = [find(name).with_plugins(libraries) for name in dict.fromkeys(backends or BACKENDS)]
-    deployed = load(model)
+    deployed = inferred(model)
     original = deployed if reference is None else load(reference)
-    if original is not deployed:
-        _require_same_interface(deployed, original)
-    _require_tensors(deployed)
-    infer(deployed)
+    _require_comparable(deployed, original)
     inputs = with_shapes(declared_inputs(deployed), shapes or {})
-    evaluator = Evaluator(deployed, keep_weights=True)
-    right = evaluator if original is deployed else Evaluator(original, keep_weights=True)
     tolerance = given_tolerance(rtol, atol)
-    judge = Judge(evaluator, right, tolerance, seed)
     watch = OverflowWatch(deployed) if data is not None else None
-
     with ExitStack() as stack:
         opened = stack.enter_context(open_samples(inputs, data, samples, seed))
         path = stack.enter_context(on_disk(model))
         runs = [stack.enter_context(BackendRun(backend, backends is not None)) for backend in chosen]
         for run in runs:
             run.start(path, timeout)
-        accuracy = _stream(judge, runs, opened, watch, progress)
+        accuracy = _stream(_judge(deployed, original, tolerance, seed), runs, opened, watch, progress)
         reports = [run.report(opened.labelled) for run in runs]
     if localize:
-        compare = comparison_by(tolerance, seed)
-        for index, (backend, run) in enumerate(zip(chosen, runs, strict=True)):
-            if run.wrong_on is not None:
-                execute = runner(backend, timeout)
-                found = search_divergence(deployed, original, run.wrong_on, execute, compare)
-                reports[index] = replace(reports[index], localization=found)
+        found = _localizations(deployed, original, runs, chosen, timeout, comparison_by(tolerance, seed))
+        reports = [replace(report, localization=each) for report, each in zip(reports, found, strict=True)]
     return CheckReport(
         model=model_name(model),
         reference=model_name(model if reference is None else reference),
@@ -111,6 +118,12 @@ def check(
         environment=environment(),
         half_precision=watch.findings() if watch else (),
     )
+
+
+def _judge(deployed: ir.Model, original: ir.Model, tolerance: Tolerance | None, seed: int) -> Judge:
+    evaluator = Evaluator(deployed, keep_weights=True)
+    right = evaluator if original is deployed else Evaluator(original, keep_weights=True)
+    return Judge(evaluator, right, tolerance, seed)
 
 
 def _stream(
@@ -142,12 +155,37 @@ def _stream(
     return tally.accuracy
 
 
+def _localizations(
+    deployed: ir.Model,
+    original: ir.Model,
+    runs: Sequence[BackendRun],
+    backends: Sequence[Backend],
+    timeout: float,
+    compare: CompareTensors,
+) -> Iterator[Localization | None]:
+    """The first wrong node of each backend; None for one whose numbers are right."""
+    for run, backend in zip(runs, backends, strict=True):
+        if run.wrong_on is None:
+            yield None
+        else:
+            execute = runner(backend, timeout)
+            yield search_divergence(deployed, original, run.wrong_on, execute, compare)
+
+
 def _scores(expected: Mapping[str, Any], batch: Batch) -> str:
     rows = max((array.shape[0] for array in batch.inputs.values() if array.ndim), default=1)
     output = scores_output(expected, rows)
     if output is None:
         raise InputError("the data has 'labels', but the model has no output with class scores per sample")
     return output
+
+
+def _require_comparable(deployed: ir.Model, original: ir.Model) -> None:
+    if original is not deployed:
+        _require_same_interface(deployed, original)
+    for value in deployed.graph.outputs:
+        if value.type is not None and not isinstance(value.type, ir.TensorType):
+            raise ModelError(f"output '{value.name}' is {value.type}: only tensors can be checked")
 
 
 def _require_same_interface(deployed: ir.Model, original: ir.Model) -> None:
@@ -173,9 +211,3 @@ def _output_names(model: ir.Model) -> set[str]:
 
 def _listed(names: set[str]) -> str:
     return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
-
-
-def _require_tensors(model: ir.Model) -> None:
-    for value in model.graph.outputs:
-        if value.type is not None and not isinstance(value.type, ir.TensorType):
-            raise ModelError(f"output '{value.name}' is {value.type}: only tensors can be checked")

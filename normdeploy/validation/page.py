@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
 from normdeploy.validation.distribution import EDGES, Distribution
-from normdeploy.validation.localize import How, Localization
-from normdeploy.validation.report import BackendReport, CheckReport, Status, Verdict
+from normdeploy.validation.text import divergence_line, title
+
+if TYPE_CHECKING:
+    from normdeploy.validation.localize import Localization
+    from normdeploy.validation.report import BackendReport, CheckReport, Status, Verdict
 
 _TONES: dict[Status | Verdict, Tone] = {
     "pass": "good",
@@ -20,11 +24,6 @@ _TONES: dict[Status | Verdict, Tone] = {
     "error": "bad",
     "unavailable": "warn",
 }
-_WHERE: dict[How, str] = {
-    "reference": "the deployed graph itself computes something else than the original",
-    "alone": "this node is wrong by itself, on the reference's inputs",
-    "fused": "it is right by itself and wrong together with the nodes before it",
-}
 
 
 def html(report: CheckReport) -> str:
@@ -33,9 +32,7 @@ def html(report: CheckReport) -> str:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    against = "" if report.reference == report.model else f" against {report.reference}"
-    samples = f"{report.samples:,} sample{'s' * (report.samples != 1)}"
-    page = Page("normdeploy check", f"{report.model}{against}, {samples}")
+    page = Page("normdeploy check", title(report))
     page.add_badge(report.verdict, _TONES[report.verdict])
     for backend in report.backends:
         if backend.first_divergence is not None:
@@ -54,14 +51,6 @@ def html(report: CheckReport) -> str:
     _add_half_precision(page, report)
     _add_environment(page, report)
     return page.html()
-
-
-def divergence_line(backend: BackendReport) -> str:
-    """Which node is the first wrong one, and in what sense; "" if none was found."""
-    first = backend.first_divergence
-    if first is None:
-        return ""
-    return f"first wrong node: {first.node} ({first.op_type}, output {first.output}): {_WHERE[first.how]}"
 
 
 def _add_backends(page: Page, report: CheckReport) -> None:

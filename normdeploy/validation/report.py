@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from rich.console import RenderableType
+
+from normdeploy.results import PageResult
+from normdeploy.validation import page, text
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.distribution import Distribution
 from normdeploy.validation.half_precision.findings import HalfPrecision
@@ -63,8 +67,19 @@ class BackendReport:
 
 
 @dataclass(frozen=True)
-class CheckReport:
-    """The result of `check`."""
+class CheckReport(PageResult):
+    """The result of `check`.
+
+    Args:
+        model: what was checked.
+        reference: what it was compared with; the same, or the original.
+        samples: how many were put through both.
+        seed: of the random inputs.
+        backends: one entry for each.
+        reference_accuracy: share of labels that the reference's classes equal; None without labels.
+        environment: the versions that can change a result.
+        half_precision: what float16 would do to each normalization layer on the data; empty without data.
+    """
 
     model: str
     reference: str
@@ -91,8 +106,19 @@ class CheckReport:
         )
         return "error" if failed or "pass" not in statuses else "pass"
 
+    def __rich__(self) -> RenderableType:
+        return text.render(self)
+
+    def html(self) -> str:
+        """The whole page.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        return page.html(self)
+
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary for `json.dumps`. A ratio that is infinite is null."""
+        """A dictionary of the plain types that JSON has. A ratio that is infinite is null."""
         return {
             "schema": SCHEMA,
             "model": self.model,

@@ -1,8 +1,9 @@
 """Compilers for worker processes that fail: session factories with the arguments of `open_compiler`."""
 
 import os
-import time
 from pathlib import Path
+
+from tests.cli import crashing_for_cli
 
 
 def aborts(model, engine, **options):
@@ -13,7 +14,6 @@ def aborts(model, engine, **options):
 
 
 def hangs(model, engine, **options):
-    """Says its process id in a file beside the engine."""
+    """Writes half of an engine, and goes on for ever."""
     Path(engine).write_bytes(b"half of it")
-    Path(engine).with_name("pid").write_text(str(os.getpid()))
-    time.sleep(1000)
+    crashing_for_cli.hangs(model)

@@ -1,11 +1,7 @@
 """`normdeploy build` at the command line, with TensorRT-RTX, which needs no GPU for it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import onnx
@@ -15,6 +11,7 @@ from normdeploy.backends.catalog import find
 from normdeploy.cli import main
 from normdeploy.engine import builder
 from tests.builders import conv_lrn
+from tests.cli.processes import interrupted
 
 if find("tensorrt-rtx").missing(without_gpu=True):
     pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)
@@ -123,51 +120,18 @@ def test_damaged_models_are_refused(run, tmp_path):
         run("build", path, "-o", tmp_path / "e", *RTX).assert_refused(name)
 
 
-_HANG = """
-import sys
-sys.path[:0] = {paths!r}
-from normdeploy.engine import builder
-builder._COMPILER = "tests.cli.misbehaving_compilers:hangs"
-from normdeploy.cli import main
-sys.exit(main({arguments!r}))
-"""
-
-
 def test_ctrl_c_leaves_nothing(good, tmp_path):
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     folder = tmp_path / "folder"
     folder.mkdir()
     arguments = ["build", str(good), "-o", str(folder / "e"), *RTX, "--shape", "x:1x3x6x6"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HANG.format(paths=paths, arguments=arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(folder)},
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        (worker,) = _wait_for_workers(folder)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert not Path(f"/proc/{worker}").exists()
+    hang = """
+from normdeploy.engine import builder
+builder._COMPILER = "tests.cli.misbehaving_compilers:hangs"
+"""
+    code, err = interrupted(arguments, good, folder, signal.SIGINT, hang)
+    assert code == 130
+    assert err.strip() == ""
     assert list(folder.iterdir()) == []
-
-
-def _wait_for_workers(folder: Path) -> list[int]:
-    """The hanging compiler says its process id in a file beside the engine that it would write."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = [int(file.read_text()) for file in folder.rglob("pid") if file.read_text()]
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("the compiler did not start")
 
 
 def test_help_says_how_to_give_a_range(capsys):

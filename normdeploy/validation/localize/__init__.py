@@ -12,11 +12,12 @@ What they share: submodels (cutting nodes out of a model), execution (running th
 """
 
 from normdeploy.validation.localize.execution import runner
-from normdeploy.validation.localize.judging import comparison_by
+from normdeploy.validation.localize.judging import CompareTensors, comparison_by
 from normdeploy.validation.localize.result import Divergence, How, Localization, NodeError
 from normdeploy.validation.localize.search import search_divergence
 
 __all__ = [
+    "CompareTensors",
     "Divergence",
     "How",
     "Localization",

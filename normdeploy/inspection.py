@@ -1,0 +1,151 @@
+"""What is in a model: its normalization layers, and which of them half precision would spoil."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from normdeploy.graph.inference import inferred
+from normdeploy.graph.io import ModelSource, model_name
+from normdeploy.graph.normalizations import Normalization, normalizations
+from normdeploy.inputs.samples import Data
+from normdeploy.native_support import RUNTIMES
+from normdeploy.results import Result
+from normdeploy.validation.half_precision.findings import HalfPrecision, findings_on_data, static_findings
+from normdeploy.validation.text import warnings
+
+SCHEMA = 1
+
+Progress = Callable[[int, int], None]
+"""Called with the number of samples done and of all samples."""
+
+
+@dataclass(frozen=True)
+class ModelInspection(Result):
+    """The result of `inspect`.
+
+    Args:
+        model: what was inspected.
+        normalizations: every normalization layer, those in subgraphs and functions too.
+        half_precision: what float16 would do to those of the main graph.
+    """
+
+    model: str
+    normalizations: Sequence[Normalization]
+    half_precision: Sequence[HalfPrecision]
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of the plain types that JSON has."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "normalizations": [layer.to_json() for layer in self.normalizations],
+            "half_precision": [finding.to_json() for finding in self.half_precision],
+        }
+
+    def __rich__(self) -> RenderableType:
+        return Group(*_parts(self))
+
+
+def inspect(
+    model: ModelSource, *, data: Data | None = None, progress: Progress | None = None
+) -> ModelInspection:
+    """List every normalization layer of a model, in subgraphs and functions too.
+
+    Args:
+        model: a path, or a loaded model, which is not changed.
+        data: an .npz file, or arrays by name; the first axis counts samples. By these inputs it is judged
+            what half precision would do; without them, by the weights alone.
+        progress: is told about each batch of the data.
+
+    Returns:
+        The layers: kind, parameters in ONNX's terms and the AlexNet paper's, how many numbers training
+        changes, which runtimes have an operator of their own for it.
+
+    Raises:
+        ModelError: not a model that is accepted.
+        InputError: data that does not fit the model.
+
+    Example:
+        >>> import normdeploy as nd
+        >>> found = nd.inspect("models/digits/original.onnx")
+        >>> [layer.kind for layer in found.normalizations][:2]
+        ['batch normalization', 'LRN across channels']
+        >>> sum(layer.trainable for layer in found.normalizations)
+        288
+    """
+    graph = inferred(model)
+    half_precision = static_findings(graph) if data is None else findings_on_data(graph, data, progress)
+    return ModelInspection(model_name(model), normalizations(graph), half_precision)
+
+
+def _parts(found: ModelInspection) -> Iterator[RenderableType]:
+    if found.normalizations:
+        yield Text(found.model)
+        yield _layers(found.normalizations)
+        yield _comparison(found.normalizations)
+    else:
+        yield Text(f"{found.model}: no normalization layers")
+    yield from warnings(found.half_precision)
+
+
+def _layers(layers: Sequence[Normalization]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("node", overflow="fold")
+    table.add_column("layer", overflow="fold")
+    table.add_column("trainable", justify="right")
+    for layer in layers:
+        place = f"{layer.node}\n({layer.where})" if layer.where else layer.node
+        trainable = "?" if layer.trainable is None else str(layer.trainable)
+        table.add_row(escape(place), escape("\n".join(_account(layer))), trainable)
+    return table
+
+
+def _account(layer: Normalization) -> Iterator[str]:
+    """A layer in a few lines: kind, parameters twice, and where it runs natively."""
+    yield layer.kind
+    yield f"ONNX: {_listed(layer.parameters)}"
+    if layer.paper is not None:
+        yield f"paper: {_listed(layer.paper)}"
+    elif layer.is_lrn:
+        yield "paper: no n has this window"
+    if layer.not_native is None:
+        return
+    native = [runtime for runtime in RUNTIMES if runtime not in layer.not_native]
+    if native:
+        yield f"native in {', '.join(native)}"
+    for reason in dict.fromkeys(layer.not_native.values()):
+        runtimes = [runtime for runtime in RUNTIMES if layer.not_native.get(runtime) == reason]
+        yield f"not native in {', '.join(runtimes)}: {reason}"
+
+
+def _listed(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in parameters.items())
+
+
+def _number(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _comparison(layers: Sequence[Normalization]) -> Table:
+    """The two kinds side by side; the number of trained parameters is this model's."""
+    lrn = [layer for layer in layers if layer.is_lrn]
+    batchnorm = [layer for layer in layers if layer.op_type == "BatchNormalization"]
+    unknown = any(layer.trainable is None for layer in batchnorm)
+    count = "unknown" if unknown else str(sum(layer.trainable or 0 for layer in batchnorm))
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("", "LRN", "batch normalization"):
+        table.add_column(heading)
+    table.add_row("layers", str(len(lrn)), str(len(batchnorm)))
+    table.add_row("trainable", "no", "yes")
+    table.add_row("trained parameters", "0", f"{count} (scale and shift, 2 per channel)")
+    table.add_row("purpose", "lateral inhibition (local contrast)", "against internal covariate shift")
+    table.add_row("regularizes", "no", "yes")
+    return table

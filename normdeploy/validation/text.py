@@ -1,0 +1,109 @@
+"""A report of `check` as lines and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from normdeploy.validation.half_precision.findings import HalfPrecision
+    from normdeploy.validation.localize import How
+    from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
+
+_COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "red", "unavailable": "yellow"}
+_WHERE: dict[How, str] = {
+    "reference": "the deployed graph itself computes something else than the original",
+    "alone": "this node is wrong by itself, on the reference's inputs",
+    "fused": "it is right by itself and wrong together with the nodes before it",
+}
+
+
+def render(report: CheckReport) -> RenderableType:
+    """What was compared, the outputs' errors, what failed and why, and the verdict."""
+    return Group(*_parts(report))
+
+
+def title(report: CheckReport) -> str:
+    """Which model, against what, and on how many samples."""
+    against = "" if report.reference == report.model else f" against {report.reference}"
+    return f"{report.model}{against}, {report.samples:,} sample{'s' * (report.samples != 1)}"
+
+
+def divergence_line(backend: BackendReport) -> str:
+    """Which node is the first wrong one, and in what sense; "" if none was found."""
+    first = backend.first_divergence
+    if first is None:
+        return ""
+    return f"first wrong node: {first.node} ({first.op_type}, output {first.output}): {_WHERE[first.how]}"
+
+
+def warnings(findings: Iterable[HalfPrecision]) -> Iterator[Text]:
+    """A line for each layer that half precision would spoil."""
+    return (Text(f"warning: {finding}", "yellow") for finding in findings if finding.problem)
+
+
+def _parts(report: CheckReport) -> Iterator[RenderableType]:
+    yield Text(title(report))
+    table = _outputs(report)
+    if table.rows:
+        yield table
+    yield from map(Text, _accuracies(report))
+    for backend in report.backends:
+        if backend.reason:
+            yield Text(f"{backend.name} {backend.status}: {backend.reason}")
+        for line in backend.log:
+            yield Text(f"  | {line}", "dim")
+        if backend.first_divergence is not None:
+            yield Text(f"{backend.name} {divergence_line(backend)}")
+    yield from warnings(report.half_precision)
+    colour = "green" if report.verdict == "pass" else "red"
+    yield Text.assemble("verdict: ", (report.verdict, f"bold {colour}"))
+
+
+def _outputs(report: CheckReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("backend", "status", "output", "type"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("max abs\nerror", "max rel\nerror", "error /\nallowed", "NaN", "Inf"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for backend in report.backends:
+        if backend.requested or backend.status != "unavailable":
+            _add_rows(table, backend)
+    return table
+
+
+def _add_rows(table: Table, backend: BackendReport) -> None:
+    status = f"[{_COLOURS[backend.status]}]{backend.status}[/]"
+    if not backend.outputs:
+        table.add_row(backend.name, status)
+    for index, output in enumerate(backend.outputs):
+        head = [backend.name, status] if index == 0 else ["", ""]
+        table.add_row(*head, *_cells(output))
+
+
+def _cells(output: OutputReport) -> list[str]:
+    found = output.comparison
+    return [
+        escape(output.name),
+        output.dtype,
+        f"{found.max_abs_error:.2e}",
+        f"{found.max_rel_error:.2e}",
+        f"{found.noise_ratio:.3g}",
+        str(found.nan),
+        str(found.inf),
+    ]
+
+
+def _accuracies(report: CheckReport) -> Iterator[str]:
+    """The accuracy before and after, where the data has labels."""
+    if report.reference_accuracy is None:
+        return
+    yield f"accuracy of the reference: {report.reference_accuracy:.2%}"
+    for backend in report.backends:
+        if backend.accuracy is not None:
+            yield f"accuracy of {backend.name}: {backend.accuracy:.2%}, flips: {backend.flips}"
