@@ -23,3 +23,10 @@ def format_dims(dims: Sequence[Dim] | None) -> str:
     if dims is None:
         return "of unknown rank"
     return f"[{', '.join('?' if dim is None else str(dim) for dim in dims)}]"
+
+
+def fits(dims: Sequence[Dim], shape: Sequence[int]) -> bool:
+    """Whether a shape has the rank and the known sizes; an unknown one takes any size."""
+    return len(dims) == len(shape) and all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(dims, shape, strict=True)
+    )

@@ -10,7 +10,13 @@ import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.reference.elementwise import erf
-from normdeploy.reference.rounding_model import BOUNDED_FUNCTION, EXACT, FUNCTION, Keywords
+from normdeploy.reference.rounding_model import (
+    BOUNDED_FUNCTION,
+    CORRECTLY_ROUNDED,
+    EXACT,
+    FUNCTION,
+    Keywords,
+)
 from normdeploy.reference.signature import operator
 
 
@@ -20,31 +26,31 @@ def relu(x: Array) -> Array:
     return np.asarray(np.maximum(x, x.dtype.type(0)))
 
 
-@operator("LeakyRelu", since=6, rounding=EXACT)
+@operator("LeakyRelu", since=6, rounding=CORRECTLY_ROUNDED)
 def leaky_relu(x: Array, *, alpha: float = 0.01) -> Array:
     """x, or alpha · x where x < 0."""
     return np.where(x < 0, alpha * x, x)
 
 
-@operator("PRelu", since=7, rounding=EXACT)
+@operator("PRelu", since=7, rounding=CORRECTLY_ROUNDED)
 def prelu(x: Array, slope: Array) -> Array:
     """x, or slope · x where x < 0; the slope broadcasts to x (in one direction)."""
     return np.where(x < 0, slope * x, x)
 
 
-@operator("ThresholdedRelu", since=10, rounding=FUNCTION)
+@operator("ThresholdedRelu", since=10, rounding=EXACT)
 def thresholded_relu(x: Array, *, alpha: float = 1.0) -> Array:
     """x where x > alpha, else 0; NaN stays NaN."""
     return np.where(x > alpha, x, np.where(np.isnan(x), x, 0.0))
 
 
-@operator("Elu", since=6, rounding=FUNCTION)
+@operator("Elu", since=6, rounding=BOUNDED_FUNCTION)
 def elu(x: Array, *, alpha: float = 1.0) -> Array:
     """x, or alpha · (eˣ − 1) where x < 0."""
     return np.where(x < 0, alpha * np.expm1(x), x)
 
 
-@operator("Selu", since=6, rounding=FUNCTION)
+@operator("Selu", since=6, rounding=BOUNDED_FUNCTION)
 def selu(
     x: Array, *, alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875
 ) -> Array:
@@ -52,7 +58,7 @@ def selu(
     return gamma * elu(x, alpha=alpha)
 
 
-@operator("Celu", since=12, rounding=FUNCTION)
+@operator("Celu", since=12, rounding=BOUNDED_FUNCTION)
 def celu(x: Array, *, alpha: float = 1.0) -> Array:
     """x, or alpha · (exp(x / alpha) − 1) where x < 0."""
     return np.where(x < 0, alpha * np.expm1(x / alpha), x)
@@ -71,7 +77,7 @@ def hard_sigmoid(x: Array, *, alpha: float = 0.2, beta: float = 0.5) -> Array:
     return np.minimum(np.maximum(alpha * x + beta, 0.0), 1.0)
 
 
-@operator("HardSwish", since=14, rounding=FUNCTION)
+@operator("HardSwish", since=14, rounding=BOUNDED_FUNCTION)
 def hard_swish(x: Array) -> Array:
     """x · min(max(x / 6 + 1/2, 0), 1)."""
     return x * hard_sigmoid(x, alpha=1 / 6, beta=0.5)
@@ -124,7 +130,11 @@ def shrink(x: Array, *, bias: float = 0.0, lambd: float = 0.5) -> Array:
 
 def _axis_length(keywords: Keywords, inputs: Sequence[Any]) -> int:
     shape = inputs[0].shape
-    return int(shape[keywords.get("axis", -1) % len(shape)]) if shape else 1
+    return int(shape[keywords.get("axis", -1)]) if shape else 1
+
+
+def _row_length(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return math.prod(inputs[0].shape[keywords.get("axis", 1) :])
 
 
 @operator("Softmax", since=13, rounding=BOUNDED_FUNCTION.of_sum(_axis_length))
@@ -142,7 +152,7 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True)))
 
 
-@operator("Hardmax", since=13, rounding=FUNCTION)
+@operator("Hardmax", since=13, rounding=EXACT)
 def hardmax(x: Array, *, axis: int = -1) -> Array:
     """1 at the first maximum along an axis, else 0."""
     y = np.zeros_like(x)
@@ -150,19 +160,19 @@ def hardmax(x: Array, *, axis: int = -1) -> Array:
     return y
 
 
-@operator("Softmax", since=1, rounding=BOUNDED_FUNCTION.of_sum(_axis_length))
+@operator("Softmax", since=1, rounding=BOUNDED_FUNCTION.of_sum(_row_length))
 def softmax_of_rows(x: Array, *, axis: int = 1) -> Array:
     """Below opset 13: exp(x) / Σ exp(x) over all axes from `axis` on together."""
     return softmax(_rows(x, axis), axis=1).reshape(x.shape)
 
 
-@operator("LogSoftmax", since=1, rounding=BOUNDED_FUNCTION.of_sum(_axis_length))
+@operator("LogSoftmax", since=1, rounding=BOUNDED_FUNCTION.of_sum(_row_length))
 def log_softmax_of_rows(x: Array, *, axis: int = 1) -> Array:
     """Below opset 13: x − log Σ exp(x) over all axes from `axis` on together."""
     return log_softmax(_rows(x, axis), axis=1).reshape(x.shape)
 
 
-@operator("Hardmax", since=1, rounding=FUNCTION)
+@operator("Hardmax", since=1, rounding=EXACT)
 def hardmax_of_rows(x: Array, *, axis: int = 1) -> Array:
     """Below opset 13: 1 at the first maximum over all axes from `axis` on together, else 0."""
     return hardmax(_rows(x, axis), axis=1).reshape(x.shape)

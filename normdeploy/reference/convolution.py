@@ -89,8 +89,9 @@ def _pieces(
 
 
 def _terms_of_conv_transpose(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    shape = inputs[1].shape
-    return math.prod((shape[0], *shape[2:]))
+    """C / group · kernel, for weights (C, M / group, *kernel): the most that meet at one place."""
+    channels, _, *kernel = inputs[1].shape
+    return math.prod((channels // keywords.get("group", 1), *kernel))
 
 
 @operator("ConvTranspose", since=1, rounding=sum_of(_terms_of_conv_transpose))

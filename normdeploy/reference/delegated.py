@@ -15,34 +15,35 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from normdeploy.dtypes import Array
-from normdeploy.reference.rounding_model import EXACT, FUNCTION, RoundingModel
+from normdeploy.reference.convolution import terms_of_conv
+from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, RoundingModel, sum_of
 from normdeploy.reference.signature import ReferenceOperator
 
 DELEGATED: Mapping[str, RoundingModel] = {
-    "AffineGrid": FUNCTION,
+    "AffineGrid": CANCELLING,
     "Attention": FUNCTION,
     "CausalConvWithState": FUNCTION,
-    "CenterCropPad": FUNCTION,
+    "CenterCropPad": EXACT,
     "Col2Im": FUNCTION,
-    "ConvInteger": FUNCTION,
+    "ConvInteger": EXACT,
     "DFT": FUNCTION,
-    "DeformConv": FUNCTION,
+    "DeformConv": sum_of(terms_of_conv),
     "GridSample": FUNCTION,
     "LinearAttention": FUNCTION,
-    "MatMulInteger": FUNCTION,
+    "MatMulInteger": EXACT,
     "MaxUnpool": EXACT,
     "NegativeLogLikelihoodLoss": FUNCTION,
-    "NonMaxSuppression": FUNCTION,
-    "QLinearConv": FUNCTION,
-    "QLinearMatMul": FUNCTION,
+    "NonMaxSuppression": EXACT,
+    "QLinearConv": EXACT,
+    "QLinearMatMul": EXACT,
     "RoiAlign": FUNCTION,
-    "RotaryEmbedding": FUNCTION,
+    "RotaryEmbedding": CANCELLING,
     "STFT": FUNCTION,
     "SoftmaxCrossEntropyLoss": FUNCTION,
     "SwiGLU": FUNCTION,
-    "TensorScatter": FUNCTION,
+    "TensorScatter": EXACT,
 }
-"""Operators of the default domain."""
+"""Operators of the default domain, each with its rounding model."""
 
 
 def delegated(op_type: str, opset: int) -> ReferenceOperator | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,8 @@ from normdeploy.reference.rounding_model import (
     CORRECTLY_ROUNDED,
     EXACT,
     FUNCTION,
-    RoundingModel,
+    Keywords,
+    sum_of,
 )
 from normdeploy.reference.signature import operator
 from normdeploy.resources import require_memory
@@ -72,14 +75,19 @@ def pow_(x: Array, y: Array) -> Array:
     return np.power(x, y).astype(x.dtype, copy=False)
 
 
-@operator("Sum", since=6, rounding=RoundingModel(1.0))
+def _partial_sums(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    """(n − 1)² for n inputs: n − 1 additions, whose errors the first of the inputs stands for alone."""
+    return (len(inputs) - 1) ** 2
+
+
+@operator("Sum", since=6, rounding=sum_of(_partial_sums))
 def sum_(*data: Array) -> Array:
     """The sum of all inputs, element by element."""
     require_broadcast(*data)
     return reduce(np.add, data)
 
 
-@operator("Mean", since=6, rounding=FUNCTION)
+@operator("Mean", since=6, rounding=FUNCTION.of_sum(_partial_sums))
 def mean(*data: Array) -> Array:
     """The mean of all inputs, element by element."""
     require_broadcast(*data)

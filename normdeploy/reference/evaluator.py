@@ -28,7 +28,37 @@ def evaluate(
 ) -> dict[str, Array]:
     """Compute a model's outputs, or any of its tensors, in float64.
 
-    See `Evaluator.run`.
+    To compute a model more than once, or to watch its nodes, keep an `Evaluator`.
+
+    Args:
+        model: a path, or a loaded model.
+        inputs: one array per graph input; those that have an initializer may be left out. A floating input
+            may have any floating width.
+        outputs: names of tensors of the main graph, the graph's outputs by default.
+
+    Returns:
+        The tensors by name: float64 arrays for floating ones, arrays of the tensor's own type for others.
+
+    Raises:
+        UsageError: an output that the main graph does not have.
+        InputError: inputs that do not fit the model.
+        UnsupportedOperator: a node that the reference cannot compute; found before anything runs.
+        ModelError: no valid model, or a node that fails on its inputs or needs more memory than there is.
+
+    Example:
+        >>> import numpy as np, onnx.parser
+        >>> import normdeploy as nd
+        >>> model = onnx.parser.parse_model('''
+        ...     <ir_version: 8, opset_import: ["": 17]>
+        ...     lrn (float[N, 2, 1] x) => (float[N, 2, 1] y) {
+        ...         squares = Mul (x, x)
+        ...         y = LRN <size = 3, alpha = 3.0, beta = 1.0, bias = 0.0> (x)
+        ...     }''')
+        >>> x = np.array([[[1.0], [3.0]]], np.float32)
+        >>> nd.evaluate(model, {"x": x})["y"].ravel().tolist()
+        [0.1, 0.3]
+        >>> nd.evaluate(model, {"x": x}, outputs=["squares"])["squares"].ravel().tolist()
+        [1.0, 9.0]
     """
     return Evaluator(model).run(inputs, outputs)
 
@@ -44,6 +74,22 @@ class Evaluator:
         model: a path, or a loaded model.
         keep_weights: hold on to the widened weights from run to run, while they take less than an eighth of
             the machine's memory.
+
+    Raises:
+        ModelError: no valid model.
+
+    Example:
+        >>> import numpy as np, onnx.parser
+        >>> from normdeploy.reference import Evaluator
+        >>> evaluator = Evaluator(onnx.parser.parse_model('''
+        ...     <ir_version: 8, opset_import: ["": 17]>
+        ...     root (float[N] x) => (float[N] y) { sum = Add (x, x) y = Sqrt (sum) }'''))
+        >>> def show(node, results):
+        ...     print(node.op_type, results[0])
+        >>> evaluator.run({"x": np.array([2.0, 8.0])}, on_node=show)
+        Add [ 4. 16.]
+        Sqrt [2. 4.]
+        {'y': array([2., 4.])}
     """
 
     def __init__(self, model: ModelSource, *, keep_weights: bool = False) -> None:
@@ -70,7 +116,8 @@ class Evaluator:
             rounding: adds errors to each operation; exact without it.
 
         Returns:
-            float64 arrays for floating tensors, the tensor's own type for others.
+            The tensors by name: float64 arrays for floating ones, arrays of the tensor's own type for others.
+            The caller may change them.
 
         Raises:
             UsageError: an output that the main graph does not have.

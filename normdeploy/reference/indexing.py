@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.dtypes import Array
-from normdeploy.reference.rounding_model import EXACT, FUNCTION
+from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
 from normdeploy.resources import require_memory
 
@@ -41,7 +41,7 @@ def gather_nd(x: Array, indices: Array, *, batch_dims: int = 0) -> Array:
     return np.asarray(x[_tuple_index(indices, batch_dims)])
 
 
-@operator("Scatter", since=9, rounding=FUNCTION)
+@operator("Scatter", since=9, rounding=EXACT)
 def scatter(x: Array, indices: Array, updates: Array, *, axis: int = 0) -> Array:
     """ScatterElements under its name before opset 11."""
     return scatter_elements(x, indices, updates, axis=axis)

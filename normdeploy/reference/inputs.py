@@ -9,6 +9,8 @@ import onnx_ir as ir
 
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError, ModelError
+from normdeploy.graph.initializers import required_inputs
+from normdeploy.graph.shapes import dims_of, fits, format_dims
 from normdeploy.reference.dtypes import compute_dtype, widen
 
 
@@ -17,6 +19,13 @@ def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Valu
 
     A floating input may have any floating width; every other type has to match. A symbolic dimension
     takes any size.
+
+    Args:
+        graph: declares the inputs.
+        inputs: their arrays by name; an input that has an initializer may be left out.
+
+    Returns:
+        The arrays of those that are given.
 
     Raises:
         ModelError: the graph takes a sequence or an optional.
@@ -27,18 +36,15 @@ def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Valu
     if unknown:
         names = ", ".join(f"'{name}'" for name in declared) or "none"
         raise InputError(f"the model has no input '{unknown[0]}': its inputs are {names}")
-    checked = {}
     for value in graph.inputs:
         if value.type is not None and not isinstance(value.type, ir.TensorType):
             raise ModelError(
                 f"input '{value.name}' is no tensor: the NumPy reference has no sequences or optionals"
             )
-    for name, value in declared.items():
-        if name in inputs:
-            checked[value] = _checked(value, inputs[name])
-        elif value.const_value is None:
-            raise InputError(f"input '{name}' is missing: expected {_expected(value)}")
-    return checked
+    for value in required_inputs(graph):
+        if value.name not in inputs:
+            raise InputError(f"input '{value.name}' is missing: expected {_expected(value)}")
+    return {declared[name]: _checked(declared[name], array) for name, array in inputs.items()}
 
 
 def _checked(value: ir.Value, given: Array) -> Array:
@@ -47,30 +53,18 @@ def _checked(value: ir.Value, given: Array) -> Array:
         array = np.asarray(given)
     except ValueError as error:  # nested lists of different lengths, for example
         raise InputError(f"{expected} what makes no array: {error}") from error
-    problem = f"{expected} {array.dtype} {_shape(array.shape)}"
+    problem = f"{expected} {array.dtype} {format_dims(array.shape)}"
     try:
         dtype = widen(array[:0] if array.ndim else array).dtype
     except (TypeError, ValueError):
         raise InputError(problem) from None
     if value.dtype is not None and dtype != compute_dtype(value.dtype):
         raise InputError(problem)
-    if value.shape is not None and not _fits(value.shape, array.shape):
+    if value.shape is not None and not fits(dims_of(value.shape), array.shape):
         raise InputError(problem)
     return array
 
 
-def _fits(declared: ir.Shape, shape: tuple[int, ...]) -> bool:
-    return len(declared) == len(shape) and all(
-        not isinstance(expected, int) or expected == size
-        for expected, size in zip(declared, shape, strict=True)
-    )
-
-
 def _expected(value: ir.Value) -> str:
     dtype = "any type" if value.dtype is None else value.dtype.name.lower()
-    return dtype if value.shape is None else f"{dtype} {_shape(value.shape)}"
-
-
-def _shape(shape: ir.Shape | tuple[int, ...]) -> str:
-    sizes = [size if isinstance(size, int) else (size.value or "?") for size in shape]
-    return f"[{', '.join(str(size) for size in sizes)}]"
+    return dtype if value.shape is None else f"{dtype} {format_dims(dims_of(value.shape))}"

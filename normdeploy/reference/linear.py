@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,16 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def _terms_of_einsum(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return int(inputs[0].size)
+    """The sizes of the labels that the result lacks, multiplied; those behind an ellipsis it always has."""
+    terms, _, result = keywords["equation"].replace(" ", "").partition("->")
+    sizes: dict[str, int] = {}
+    for labels, array in zip(terms.split(","), inputs, strict=True):
+        before, _, after = labels.partition("...")
+        sizes |= zip(before, array.shape, strict=False)
+        sizes |= zip(after[::-1], array.shape[::-1], strict=False)
+    if "->" not in keywords["equation"]:
+        result = "".join(label for label in sizes if terms.count(label) == 1)
+    return math.prod(size for label, size in sizes.items() if label not in result)
 
 
 @operator("Einsum", since=12, rounding=sum_of(_terms_of_einsum))

@@ -13,7 +13,7 @@ from normdeploy.batchnorm import batch_norm, batch_norm_train
 from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN
 from normdeploy.lrn import lrn as local_response_norm
-from normdeploy.reference.rounding_model import EXACT, FUNCTION, NORMALIZATION, Keywords
+from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, Keywords
 from normdeploy.reference.signature import operator
 
 
@@ -30,7 +30,7 @@ def lrn(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: f
     return local_response_norm(x, LRN(size, alpha, beta, bias, "across", "onnx"))
 
 
-@operator("BatchNormalization", since=9, rounding=NORMALIZATION)
+@operator("BatchNormalization", since=9, rounding=CANCELLING)
 def batch_normalization_by_outputs(
     x: Array,
     scale: Array,
@@ -51,7 +51,7 @@ def batch_normalization_by_outputs(
     return batch_norm(x, scale, bias, mean, var, epsilon)
 
 
-@operator("BatchNormalization", since=7, rounding=NORMALIZATION)
+@operator("BatchNormalization", since=7, rounding=CANCELLING)
 def batch_normalization_with_spatial(
     x: Array,
     scale: Array,
@@ -70,7 +70,7 @@ def batch_normalization_with_spatial(
     )
 
 
-@operator("BatchNormalization", since=14, rounding=NORMALIZATION)
+@operator("BatchNormalization", since=14, rounding=CANCELLING)
 def batch_normalization(
     x: Array,
     scale: Array,
@@ -95,14 +95,14 @@ def batch_normalization(
     return [y, running_mean, running_var][:n_outputs]
 
 
-@operator("InstanceNormalization", since=6, rounding=NORMALIZATION)
+@operator("InstanceNormalization", since=6, rounding=CANCELLING)
 def instance_normalization(x: Array, scale: Array, bias: Array, *, epsilon: float = 1e-5) -> Array:
     """scale · (x − mean) / √(var + ε) + bias with statistics of each (instance, channel)."""
     y = _standardized(x, tuple(range(2, x.ndim)), epsilon)
     return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
 
 
-@operator("GroupNormalization", since=21, rounding=NORMALIZATION)
+@operator("GroupNormalization", since=21, rounding=CANCELLING)
 def group_normalization(
     x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Array:
@@ -114,7 +114,7 @@ def group_normalization(
     return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
 
 
-@operator("GroupNormalization", since=18, rounding=NORMALIZATION)
+@operator("GroupNormalization", since=18, rounding=CANCELLING)
 def group_normalization_per_group(
     x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5
 ) -> Array:
@@ -125,7 +125,7 @@ def group_normalization_per_group(
     )
 
 
-@operator("LayerNormalization", since=17, rounding=NORMALIZATION)
+@operator("LayerNormalization", since=17, rounding=CANCELLING)
 def layer_normalization(
     x: Array,
     scale: Array,
@@ -147,7 +147,7 @@ def layer_normalization(
     return [y if bias is None else y + bias, mean, inverse][:n_outputs]
 
 
-@operator("RMSNormalization", since=23, rounding=NORMALIZATION)
+@operator("RMSNormalization", since=23, rounding=CANCELLING)
 def rms_normalization(
     x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Array:
@@ -156,7 +156,7 @@ def rms_normalization(
     return np.asarray(x / np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + epsilon) * scale)
 
 
-@operator("LpNormalization", since=1, rounding=NORMALIZATION)
+@operator("LpNormalization", since=1, rounding=CANCELLING)
 def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
     """x / ‖x‖ₚ along an axis, and 0 where the norm is 0."""
     norm = (
@@ -167,7 +167,7 @@ def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
     return np.where(norm == 0, 0.0, x / norm)
 
 
-@operator("MeanVarianceNormalization", since=9, rounding=NORMALIZATION)
+@operator("MeanVarianceNormalization", since=9, rounding=CANCELLING)
 def mean_variance_normalization(x: Array, *, axes: Sequence[int] = (0, 2, 3)) -> Array:
     """(x − mean) / (standard deviation + 1e-9), as the standard's function body."""
     deviation = np.sqrt(x.var(axis=tuple(axes), keepdims=True))

@@ -70,7 +70,7 @@ def average_pool(
     return _along_axes(windows.pad(x, 0), windows, np.add) / windows.counts(bool(count_include_pad))
 
 
-@operator("LpPool", since=2, rounding=FUNCTION.of_sum(_kernel_size))
+@operator("LpPool", since=2, rounding=FUNCTION.of_sum(_kernel_size, plain=True))
 def lp_pool(
     x: Array,
     *,
@@ -100,7 +100,7 @@ def global_max_pool(x: Array) -> Array:
     return np.asarray(x.max(axis=tuple(range(2, x.ndim)), keepdims=True))
 
 
-@operator("GlobalLpPool", since=2, rounding=FUNCTION)
+@operator("GlobalLpPool", since=2, rounding=FUNCTION.of_sum(_map_size, plain=True))
 def global_lp_pool(x: Array, *, p: int = 2) -> Array:
     """(Σ |x|ᵖ)^(1/p) of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
     powers = np.abs(x) ** p

@@ -35,7 +35,7 @@ _ACTIVATIONS: dict[str, _Activation] = {
 
 
 def _steps(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return int(inputs[0].shape[0])
+    return int(inputs[0].shape[1 if keywords.get("layout", 0) else 0])
 
 
 def _terms(keywords: Keywords, inputs: Sequence[Any]) -> int:

@@ -82,11 +82,14 @@ def _by_input(reduction: _Reduction, x: Array, axes: Array | None, keepdims: int
 
 
 def _reduced(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    """How many elements become one; the axes are an attribute or an input, see `_by_input`."""
     shape = inputs[0].shape
     axes = keywords.get("axes") or ()
     if len(inputs) > 1 and inputs[1] is not None:
         axes = inputs[1].ravel().tolist()
-    return math.prod(shape[axis] for axis in axes) if axes else math.prod(shape)
+    if not axes:
+        return 1 if keywords.get("noop_with_empty_axes", 0) else math.prod(shape)
+    return math.prod(shape[axis] for axis in axes)
 
 
 @operator("ReduceSum", since=1, rounding=sum_of(_reduced, plain=True))
@@ -251,11 +254,11 @@ def _arg_extreme(find: Any, x: Array, axis: int, keepdims: int, select_last_inde
     return np.asarray(find(x, axis=axis, keepdims=bool(keepdims)))
 
 
-def _longest_axis(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return max(inputs[0].shape, default=1)
+def _accumulated(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return int(inputs[0].shape[inputs[1].item()])
 
 
-@operator("CumSum", since=11, rounding=sum_of(_longest_axis, plain=True))
+@operator("CumSum", since=11, rounding=sum_of(_accumulated, plain=True))
 def cum_sum(x: Array, axis: Array, *, exclusive: int = 0, reverse: int = 0) -> Array:
     """Sums of what stands up to each element along an axis."""
     return _cumulative(np.add, x, axis, exclusive, reverse)

@@ -4,7 +4,8 @@ Monte Carlo arithmetic (Parker, "Monte Carlo Arithmetic", UCLA CSD-970002, 1997;
 Petit, "Verificarlo", ARITH 2016) computes a program several times, each time with random errors of the size
 of rounding in every operation; the spread of its results is the effect of rounding on them, whatever
 cancellation, amplification or saturation lies between. Here the operations are the nodes of a graph, the
-exact result is float64, and the errors of a node are those of the best and of the usual implementations:
+exact result is float64, and the errors of a node are those of the best and of the usual implementations
+(which of these an operator makes stands at its definition, see `normdeploy.reference.rounding_model`):
 
 - its result is stored in the tensor's type of unit roundoff u: relative error up to u, and absolute
   error up to u times the smallest normal number below that;
@@ -51,7 +52,11 @@ _SMALLEST_NORMAL = {
     ir.DataType.BFLOAT16: 2.0**-126,
 }
 
+_SHARE_OF_SUM = 0.33
+_SHARE_OF_TERMS = 0.41
+_SHARE_OF_REPEATED_TERMS = 0.2
 _LONGEST_CHAIN = 512
+"""The numbers of the text above, which derives them; tests/reference/test_rounding.py measures them."""
 
 
 class RandomRounding:
@@ -77,7 +82,7 @@ class RandomRounding:
             return arguments
         terms, error = model.count_terms(call.keywords, arguments), 0.0
         if terms > 1 or model.cancels:
-            error = max(1.0, 0.41 * math.sqrt(terms)) * _inner_roundoff(node.outputs[0].dtype)
+            error = max(1.0, _SHARE_OF_TERMS * math.sqrt(terms)) * _inner_roundoff(node.outputs[0].dtype)
         weight = node.inputs[1] if len(arguments) > 1 else None
         if self._weights and weight is not None and _is_weight(weight, arguments[1]):
             if terms > 1:  # in a sum, an error of each weight does what one of each operand does
@@ -109,9 +114,10 @@ class RandomRounding:
         if not is_floating(array.dtype):
             return array
         unit, inner = _roundoff(dtype), _inner_roundoff(dtype)
-        relative = unit + inner * (model.ulps + (0.33 * math.sqrt(terms) if terms > 1 else 0.0))
+        of_sum = _SHARE_OF_SUM * math.sqrt(terms) if terms > 1 else 0.0
+        relative = unit + inner * (model.ulps + of_sum)
         if model.plain_sum:
-            relative += inner * 0.2 * min(terms, _LONGEST_CHAIN)
+            relative += inner * _SHARE_OF_REPEATED_TERMS * min(terms, _LONGEST_CHAIN)
         relative *= math.sqrt(steps)
         absolute = unit * _SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
         absolute += inner * model.absolute_ulps * math.sqrt(steps)

@@ -91,8 +91,8 @@ FUNCTION = RoundingModel(APPROXIMATE_ULPS)
 BOUNDED_FUNCTION = RoundingModel(APPROXIMATE_ULPS, absolute_ulps=APPROXIMATE_ULPS)
 """A function that is approximated with an absolute error, too."""
 
-NORMALIZATION = RoundingModel(APPROXIMATE_ULPS, cancels=True)
-"""Subtracts statistics that may be as large as the input."""
+CANCELLING = RoundingModel(APPROXIMATE_ULPS, cancels=True)
+"""Takes a few roundings, and subtracts numbers as large as its first input: a mean, a rotated coordinate."""
 
 
 def sum_of(terms: Count, *, plain: bool = False) -> RoundingModel:
