@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
+import onnx.parser
 from onnx import helper, numpy_helper
 
 FLOAT = onnx.TensorProto.FLOAT
@@ -28,6 +29,13 @@ def model(
         [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def parsed(
+    graph: str, functions: str = "", opsets: str = '"": 21, "local": 1, "normdeploy": 1'
+) -> onnx.ModelProto:
+    """A model of IR version 10 from ONNX's text form: a graph, and model-local functions."""
+    return onnx.parser.parse_model(f"<ir_version: 10, opset_import: [{opsets}]>\n{graph}\n{functions}")
 
 
 def conv_lrn(

@@ -3,7 +3,7 @@
 import onnx_ir as ir
 import pytest
 
-from normdeploy.graph.shapes import dims_of, format_dims
+from normdeploy.graph.shapes import dims_of, fits, format_dims
 
 
 def test_sizes_names_and_neither():
@@ -23,3 +23,10 @@ def test_a_scalar_has_no_sizes():
 )
 def test_format(dims, text):
     assert format_dims(dims) == text
+
+
+@pytest.mark.parametrize(
+    ("shape", "right"), [((2, 5, 7), True), ((2, 0, 0), True), ((3, 5, 7), False), ((2, 5), False)]
+)
+def test_a_shape_fits_where_rank_and_known_sizes_agree(shape, right):
+    assert fits((2, "N", None), shape) is right
