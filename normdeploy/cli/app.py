@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from normdeploy._version import __version__
+from normdeploy.cli.deferred_imports import deferred
 from normdeploy.cli.group import Group
 from normdeploy.errors import ExitCode, exit_code
 
@@ -57,7 +58,8 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing escapes as a traceback."""
     try:
-        returned: object = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
+        with deferred():
+            returned: object = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
         sys.stdout.flush()
         return returned if isinstance(returned, int) else ExitCode.PASSED
     except click.exceptions.NoArgsIsHelpError as error:
