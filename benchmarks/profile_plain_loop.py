@@ -31,7 +31,7 @@ from normdeploy.inputs.declared import declared_inputs
 from normdeploy.profiling.comparison import RESOLUTION
 from normdeploy.profiling.feed import Feed, make_feed
 from normdeploy.profiling.statistics import percentile_interval
-from normdeploy.profiling.subject import Subject
+from normdeploy.profiling.timed_model import TimedModel
 
 LOOP = """
 import sys, time
@@ -72,13 +72,13 @@ def main() -> int:
         feed = make_feed(declared_inputs(load(path)), seed=0)
         with (
             plain_loop(path, feed) as loop,
-            Subject(find("onnxruntime"), True, "", path, feed, None) as subject,
+            TimedModel(find("onnxruntime"), True, "", path, feed, None) as timed,
         ):
-            subject.open(timeout=300, memory_limit=float("inf"))
+            timed.open(timeout=300)
             for _ in range(options.rounds):
                 for turn in rng.permutation(2):
                     if turn == 0:
-                        ours.append(float(np.median(subject.run_for(options.turn, untimed=1))))
+                        ours.append(float(np.median(timed.run_for(options.turn, untimed=1))))
                     else:
                         theirs.append(one_turn(loop, options.turn))
     ratios = np.array(ours) / np.array(theirs)

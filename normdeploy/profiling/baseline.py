@@ -36,7 +36,12 @@ class Baseline:
     environment: Mapping[str, Any]
 
     def changes(self, backends: Sequence[BackendProfile], model: str) -> list[Change]:
-        """How each backend that both profiles measured has changed."""
+        """How each backend that both profiles measured has changed.
+
+        Args:
+            backends: as measured now.
+            model: the name of the profiled model.
+        """
         found = []
         for backend in backends:
             before = self.percentiles.get((backend.name, backend.batch))
@@ -50,7 +55,12 @@ class Baseline:
         return found
 
     def notes(self, backends: Sequence[BackendProfile], environment: Mapping[str, Any]) -> list[str]:
-        """Why a difference may not come from the model."""
+        """Why a difference may not come from the model, in sentences.
+
+        Args:
+            backends: as measured now.
+            environment: the machine as it is now.
+        """
         found = [
             f"the baseline comes from another machine: {what}"
             for what in differences(self.environment, environment)
@@ -66,6 +76,9 @@ class Baseline:
 
 def read_baseline(path: str | os.PathLike[str]) -> Baseline:
     """Read the JSON that `profile` wrote.
+
+    Args:
+        path: of the file.
 
     Raises:
         InputError: no such file, or another kind of file.

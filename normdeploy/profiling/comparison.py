@@ -16,6 +16,8 @@ import numpy as np
 from normdeploy.profiling.statistics import COMPARED, Floats, Interval, independent_interval
 
 RESOLUTION = 0.02
+"""Ratios nearer to 1 are no difference: `profile` and a plain loop over a runtime's `run` may differ by 1.3 %
+(the 99 % interval in benchmarks/results/profile_plain_loop.json)."""
 
 Verdict = Literal["faster", "slower", "no difference"]
 
@@ -53,7 +55,11 @@ class LatencyComparison:
         return self.verdict if known else f"{self.verdict} shown: too few runs to tell"
 
     def regressed(self, percent: float) -> bool:
-        """Whether it is slower by more than this."""
+        """Whether it is slower by more than this.
+
+        Args:
+            percent: how much slower it may be.
+        """
         return self.verdict == "slower" and self.ratio > 1 + percent / 100
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +112,11 @@ def compare_percentile(
 
     The interval of log(now / before) follows from the two by the method of variance estimates recovery
     (Zou & Donner 2008), which keeps their asymmetry.
+
+    Args:
+        name: what is compared, "p50" for example.
+        before, now: the values.
+        before_interval, now_interval: where each of them lies.
     """
     ratio = now / before
     low = math.hypot(_log(now, now_interval[0]), _log(before_interval[1], before))
@@ -116,7 +127,11 @@ def compare_percentile(
 def compare_percentiles(
     before: Mapping[str, tuple[float, Interval]], now: Mapping[str, tuple[float, Interval]]
 ) -> list[LatencyComparison]:
-    """Compare each percentile that both have: name -> (value, interval)."""
+    """Compare each percentile that both have.
+
+    Args:
+        before, now: name -> (value, interval).
+    """
     return [compare_percentile(name, *before[name], *now[name]) for name in now if name in before]
 
 

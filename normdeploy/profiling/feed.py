@@ -21,7 +21,10 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _SIZE = re.compile(r"(\d+)([KM]?)")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20}
 _ASSUMED_CACHE = 32 * 2**20
+
 _TIMES_THE_CACHE = 2
+"""A cache that replaces what was used longest ago holds nothing of an input when its turn comes again, once
+the inputs take more than it; twice as much leaves room for the weights and for other replacement."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Feed:
 def make_feed(inputs: Sequence[DeclaredInput], seed: int) -> Feed:
     """Random inputs that together take twice the last-level cache.
 
+    Args:
+        inputs: what the model declares, with the sizes that are given.
+        seed: of the random numbers.
+
     Raises:
         InputError: an input of unknown size, or one that holds text.
     """
@@ -61,6 +68,10 @@ def make_feed(inputs: Sequence[DeclaredInput], seed: int) -> Feed:
 
 def with_batch(inputs: Sequence[DeclaredInput], batch: int) -> list[DeclaredInput]:
     """The inputs at another batch size: the first axis of each, and every axis of the same name.
+
+    Args:
+        inputs: what the model declares.
+        batch: samples per run.
 
     Raises:
         UsageError: a size below 1, or a model whose batch is fixed.

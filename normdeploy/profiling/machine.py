@@ -17,7 +17,7 @@ _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 _THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
-IDENTITY = ("cpu", "cpus", "usable_cpus", "governor", "machine")
+_IDENTITY = ("cpu", "cpus", "usable_cpus", "governor", "machine")
 """Entries that differ only between machines or their settings."""
 
 
@@ -31,7 +31,7 @@ def machine() -> dict[str, Any]:
         "max_frequency_khz": _number(_FREQUENCY / "scaling_max_freq"),
         "load_average": list(os.getloadavg()),
         "thread_variables": {name: os.environ[name] for name in _THREADS if name in os.environ},
-        "gpus": gpus(),
+        "gpus": gpu_states(),
     }
 
 
@@ -41,15 +41,19 @@ def usable_cpus() -> int:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What sets two machines apart, in words."""
+    """What sets two machines apart, in words.
+
+    Args:
+        before, now: what `machine` told of each.
+    """
     return [
         f"{name} was {before.get(name)} and is {now.get(name)}"
-        for name in IDENTITY
+        for name in _IDENTITY
         if before.get(name) != now.get(name)
     ]
 
 
-def gpus() -> list[dict[str, Any]]:
+def gpu_states() -> list[dict[str, Any]]:
     """State of each NVIDIA GPU, by NVML (nvidia-ml-py); empty without one or without the package.
 
     Clocks in MHz, temperature in °C, power in W; `throttling` is NVML's bit mask of reasons why clocks are

@@ -67,10 +67,10 @@ def sleeping(model):
 
 
 def dies_later(model):
-    """Works a few times, and then ends its process."""
+    """Works a few times, fewer than a profile's rounds, and then ends its process."""
 
     class Dying(Doubling):
-        left = 50
+        left = 6
 
         def run(self, inputs):
             self.left -= 1

@@ -1,12 +1,19 @@
 """Intervals hold what they promise, on series whose true mean and percentiles are known."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from scipy import signal, stats
 
-from normdeploy.profiling.statistics import mean_interval, percentile_interval, summarize
+from normdeploy.errors import MissingDependencyError
+from normdeploy.profiling.statistics import (
+    independent_interval,
+    mean_interval,
+    percentile_interval,
+    summarize,
+)
 
 DRAWS = 1000
 COVERED = (0.93, 0.97)
@@ -86,3 +93,19 @@ def test_a_long_series_is_summarized_as_a_short_one():
     low, high = mean_interval(series)
     assert low < 1 < high
     assert high - low == pytest.approx(2 * 1.96 / math.sqrt(series.size), rel=0.2)
+
+
+def test_the_interval_of_independent_values_is_students():
+    values = np.array([1.0, 2.0, 4.0, 5.0])
+    low, high = independent_interval(values, 0.95)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert independent_interval(values[:1], 0.95) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("package", ["arch", "scipy"])
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, package):
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependencyError, match=rf"{package} is not .*'normdeploy\[profile\]'"):
+        summarize(np.random.default_rng(0).random(50))

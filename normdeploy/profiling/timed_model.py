@@ -1,4 +1,4 @@
-"""One thing that is timed: a model in a backend at a batch size, in a process of its own."""
+"""A model in a backend, at a batch size, that is timed in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _NS_PER_MS = 1e6
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What was run before anything counted; `settled` if latencies had stopped falling by then."""
+    """What was run before anything counted.
+
+    Args:
+        runs: how many.
+        seconds: how long.
+        settled: whether latencies had stopped falling by then.
+    """
 
     runs: int
     seconds: float
@@ -32,7 +38,7 @@ class WarmUp:
 
 @dataclass
 class Measured:
-    """Everything that was seen of a subject, by round.
+    """Everything that was seen of a model, by round.
 
     Args:
         session: number of the process that each round ran in.
@@ -47,15 +53,16 @@ class Measured:
     phases: list[NDArray[np.float64]] = field(default_factory=list)
 
     def latency_by_session(self) -> list[list[Floats]]:
-        """The latencies of each round, grouped."""
+        """Session -> round -> latencies in milliseconds."""
         grouped: dict[int, list[Floats]] = {}
         for session, latency in zip(self.session, self.latency, strict=True):
             grouped.setdefault(session, []).append(latency)
         return list(grouped.values())
 
 
-class Subject:
-    """Use it as a context manager: leaving it ends the process. The first failure ends it too.
+class TimedModel:
+    """Use it as a context manager: leaving it ends the process. The first failure ends it too, and stays in
+    `failure`; whatever is asked of it afterwards does nothing.
 
     Args:
         backend: what runs the model.
@@ -84,7 +91,7 @@ class Subject:
         self._session: WorkerSession | None = None
         self._opened = 0
 
-    def __enter__(self) -> Subject:
+    def __enter__(self) -> TimedModel:
         return self
 
     def __exit__(
@@ -107,6 +114,9 @@ class Subject:
         """Load the model in a fresh process, hand over the inputs and run the first.
 
         What loading and the first run took is known from the first process that this opened.
+
+        Args:
+            timeout: seconds that loading the model may take, and each run.
         """
         if not self.alive:
             return
@@ -125,11 +135,24 @@ class Subject:
             self.first_ms = header.get("first_ns", 0) / _NS_PER_MS
 
     def run_for(self, seconds: float, untimed: int = 0) -> Floats:
-        """Run for a time, once at least, and give the latencies in milliseconds; none after a failure."""
+        """Run for a time, once at least.
+
+        Args:
+            seconds: how long.
+            untimed: runs before those.
+
+        Returns:
+            The latencies in milliseconds; none after a failure.
+        """
         return self._run(seconds, untimed)["latency_ns"] / _NS_PER_MS
 
     def measure(self, seconds: float, untimed: int) -> None:
-        """Run for a time, and keep what was seen as one round."""
+        """Run for a time, once at least, and keep what was seen as one round.
+
+        Args:
+            seconds: how long.
+            untimed: runs before those.
+        """
         seen = self._run(seconds, untimed)
         if not self.alive:
             return
@@ -140,7 +163,11 @@ class Subject:
             self.measured.phases.append(seen["phases_ms"])
 
     def look_into_layers(self, runs: int) -> None:
-        """Ask the runtime's profiler; `layers` stays None where there is none."""
+        """Ask the runtime's profiler; `layers` stays None where there is none.
+
+        Args:
+            runs: how many to profile.
+        """
         header, _ = self._ask({"request": "layers", "runs": runs}, "profiling the layers")
         if header.get("layers") is not None:
             self.layers = [LayerTime(**layer) for layer in header["layers"]]
