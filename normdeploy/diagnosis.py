@@ -94,8 +94,8 @@ def doctor() -> Diagnosis:
     Example:
         >>> import normdeploy as nd
         >>> found = nd.doctor()
-        >>> [backend.name for backend in found.backends if backend.works]
-        ['onnxruntime']
+        >>> {backend.name: backend.works for backend in found.backends}["onnxruntime"]
+        True
     """
     python = Finding("python", True, f"{platform.python_version()} ({sys.executable})")
     return Diagnosis(

@@ -96,10 +96,27 @@ def optimize(
         verify: whether to compute the model before and after on random inputs, and compare.
         shapes: of inputs whose shape the model leaves open, for `verify`.
 
+    Returns:
+        The rewritten model, and a report of what became of each BatchNorm and LRN, which it prints as.
+
     Raises:
         ModelError: not a model that `load` accepts; or the result would differ by more than rounding, or
             cannot be computed in the reference.
         UsageError, InputError: a shape that does not fit, or one that is missing.
+
+    Example:
+        >>> import normdeploy as nd
+        >>> result = nd.optimize("models/digits/original.onnx")
+        >>> print(result)
+        23 -> 19 nodes, BatchNorm 4 folded, LRN 2 kept
+          BatchNorm features.1: folded into features.0
+          BatchNorm features.5: folded into features.4
+          BatchNorm features.10: folded into features.9
+          BatchNorm classifier.2: folded into classifier.1
+          LRN features.3: kept: the standard operator
+          LRN features.7: kept: the operator within a channel, which carries its body
+        >>> len(result.model.graph.node)
+        19
     """
     with _garbage_collection_paused():
         original = load(model)

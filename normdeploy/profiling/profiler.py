@@ -68,21 +68,30 @@ def profile(
         timeout: seconds that loading a model, and each run, may take.
         progress: is told about each turn.
 
+    Returns:
+        Every latency, the numbers that describe them, and what is compared. It prints as the tables that
+        `normdeploy profile` shows.
+
     Raises:
         NormdeployError: bad usage, bad input, or a package that is not installed. What a backend does wrong
             is in the result instead.
+
+    Example:
+        >>> import normdeploy as nd
+        >>> found = nd.profile("models/digits/digits.onnx", backends=["onnxruntime"], batches=[1, 8],
+        ...                    duration=0.1)
+        >>> [(backend.batch, backend.status) for backend in found.backends]
+        [(1, 'measured'), (8, 'measured')]
+        >>> found.best_batch("onnxruntime").latency.mean > 0
+        True
     """
-    for name, value in (("duration", duration), ("timeout", timeout)):
-        if not (value > 0 and math.isfinite(value)):
-            raise UsageError(f"{name} must be above 0, got {value}")
-    if find_spec("arch") is None:
-        raise MissingDependencyError("arch", "profile")
+    _require_usable(duration, timeout)
     chosen = [find(name) for name in dict.fromkeys(backends)] if backends else list(BACKENDS.values())
     earlier = read_baseline(baseline) if baseline is not None else None
     sources = [model] if against is None else [model, against]
     labels = _labels(sources)
-    graphs = [inferred(source) for source in sources]
-    feeds = [_feeds(graph, shapes or {}, batches, seed) for graph in graphs]
+    graphs = {label: inferred(source) for label, source in zip(labels, sources, strict=True)}
+    feeds = [_feeds(graph, shapes or {}, batches, seed) for graph in graphs.values()]
 
     with ExitStack() as stack:
         paths = [stack.enter_context(on_disk(source)) for source in sources]
@@ -97,10 +106,7 @@ def profile(
             for timed in timed_models:
                 timed.look_into_layers(_LAYER_RUNS)
     surroundings = machine()
-    by_label, kinds = dict(zip(labels, graphs, strict=True)), normalization_kinds(graphs)
-    found = _once_if_unavailable(
-        [_describe(timed, by_label[timed.label], kinds, duration, surroundings) for timed in timed_models]
-    )
+    found = _described(timed_models, graphs, duration, surroundings)
     return Profile(
         model=labels[0],
         seed=seed,
@@ -111,6 +117,14 @@ def profile(
         notes=earlier.notes(found, surroundings) if earlier else [],
         environment=surroundings,
     )
+
+
+def _require_usable(duration: float, timeout: float) -> None:
+    for name, value in (("duration", duration), ("timeout", timeout)):
+        if not (value > 0 and math.isfinite(value)):
+            raise UsageError(f"{name} must be above 0, got {value}")
+    if find_spec("arch") is None:
+        raise MissingDependencyError("arch", "profile")
 
 
 def _labels(sources: Sequence[ModelSource]) -> list[str]:
@@ -159,6 +173,18 @@ def _time(
                 timed.measure(duration / rounds / sessions, untimed)
             if progress is not None:
                 progress(session * rounds + done, sessions * rounds)
+
+
+def _described(
+    timed_models: Sequence[TimedModel],
+    graphs: Mapping[str, ir.Model],
+    duration: float,
+    machine: Mapping[str, Any],
+) -> list[BackendProfile]:
+    kinds = normalization_kinds(list(graphs.values()))
+    return _once_if_unavailable(
+        [_describe(timed, graphs[timed.label], kinds, duration, machine) for timed in timed_models]
+    )
 
 
 def _describe(
