@@ -10,6 +10,7 @@ import click
 
 from normdeploy.choices import BUILD_TIMEOUT, BUILDER_NAMES
 from normdeploy.cli.options import (
+    complete_file,
     completer,
     json_option,
     model_argument,
@@ -56,6 +57,7 @@ def _named_range(text: str) -> tuple[str, Range]:
 @click.option(
     "--timing-cache",
     metavar="FILE",
+    shell_complete=complete_file,
     help="Measurements to reuse, and to write again. tensorrt only.",
 )
 @timeout_option("For loading the model, and for building.", BUILD_TIMEOUT)
