@@ -12,20 +12,9 @@ from onnx import helper
 import normdeploy as nd
 from normdeploy.native_support import unsupported_reasons
 from normdeploy.passes import LRNRecord, Optimized, optimize
-from tests.passes.lrn_graphs import (
-    ACROSS,
-    ALPHA,
-    BETA,
-    ENDS,
-    NEAR_MISSES,
-    SCALARS,
-    SHAPE,
-    UNRELATED,
-    WITHIN,
-    K,
-    band,
-    model,
-)
+from tests.passes.lrn.forms import ACROSS, ENDS, WITHIN
+from tests.passes.lrn.near_misses import NEAR_MISSES, UNRELATED
+from tests.passes.lrn.written import ALPHA, BETA, SCALARS, SHAPE, K, band, model
 
 X = np.random.default_rng(0).normal(size=SHAPE)
 

@@ -253,6 +253,7 @@ def reshape(sums: WindowSums, target: Sequence[Length], root: Sequence[Length]) 
     Raises:
         Refused: axes are mixed.
     """
+    target = _resolved(target, sums.shape)
     index = position = 0
     while position < len(target):
         wanted, shape = target[position], sums.shape
@@ -277,6 +278,14 @@ def reshape(sums: WindowSums, target: Sequence[Length], root: Sequence[Length]) 
     while len(sums.dimensions) > len(target):
         sums = sums.dropped(len(target))
     return sums
+
+
+def _resolved(target: Sequence[Length], shape: Sequence[Length]) -> Sequence[Length]:
+    """The target with a number for -1, where all other lengths are numbers."""
+    whole, rest = _product(shape), _product([length for length in target if length != -1])
+    if not isinstance(whole, int) or not isinstance(rest, int) or not rest or whole % rest:
+        return target
+    return [whole // rest if length == -1 else length for length in target]
 
 
 def _split_count(sums: WindowSums, index: int, target: Sequence[Length], root: Sequence[Length]) -> int:
