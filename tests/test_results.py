@@ -45,7 +45,9 @@ def diagnosed() -> nd.Diagnosis:
 @pytest.fixture(scope="module")
 def plugin() -> PluginInfo:
     operator = PluginOperator("IntraChannelLRN", "1", "normdeploy")
-    return PluginInfo(Path("[a]<b>/lib.so"), 1500000, "0.1.0", (operator,), ("90-real", "120"), "13.0", "10.14")
+    return PluginInfo(
+        Path("[a]<b>/lib.so"), 1500000, "0.1.0", (operator,), ("90-real", "120"), "13.0", "10.14"
+    )
 
 
 @pytest.fixture(scope="module")
