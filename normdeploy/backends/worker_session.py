@@ -1,4 +1,4 @@
-"""The parent's side of a worker process: start it, talk to it, and survive whatever happens to it."""
+"""A worker process as its parent sees it: starting it, asking it, and surviving whatever it does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from normdeploy.dtypes import Array
 from normdeploy.errors import BackendCrashed, BackendFailure, BackendTimeout, BackendUnavailable
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
-DEFAULT_TIMEOUT = 300.0
-"""Seconds that a backend may take to load a model, and for each run."""
-
 _LOG_BYTES = 16384
 _LOG_LINES = 5
 _GRACE_SECONDS = 5.0
@@ -31,17 +28,22 @@ _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class WorkerSession:
-    """A `Session` in a process of its own. Use it as a context manager: leaving it ends the process.
+    """A model in a worker process, which begins to load it at once.
 
-    The process starts at once; `ready` waits until it has loaded the model, after which `versions` and
-    `build_ns` (how long that took) are known.
+    Use it as a context manager: leaving it ends the process.
 
     Args:
-        factory: `module:function`, a `SessionFactory`.
+        factory: a `Factory` as `module:function`.
         model: the ONNX file.
-        timeout: seconds that loading the model, and each run, may take.
+        timeout: seconds that loading the model, and each request, may take.
         options: the factory's further arguments, of types that JSON has.
         memory_limit: bytes of memory that the process may allocate; by default the machine's.
+
+    Attributes:
+        timeout: as given; may be changed between requests.
+        versions: the runtime's name and version, and those of the libraries that decide its results; empty
+            before `ready`.
+        build_ns: nanoseconds that loading the model took; 0 before `ready`.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class WorkerSession:
     ) -> None:
         self.versions: Mapping[str, str] = {}
         self.build_ns = 0
-        self._timeout = timeout
+        self.timeout = timeout
         self._log = bytearray()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "normdeploy.backends.worker"],
@@ -98,18 +100,23 @@ class WorkerSession:
         """Wait until the model is loaded.
 
         Raises:
-            BackendFailure: it could not be.
+            BackendUnavailable: the runtime cannot work on this machine.
+            BackendCrashed: its process ended, or the runtime refused the model.
+            BackendTimeout: it took longer than the time limit.
         """
-        self._deadline = time.monotonic() + self._timeout
+        self._deadline = time.monotonic() + self.timeout
         header, _ = self._receive()
         self.versions = header["versions"]
         self.build_ns = int(header["build_ns"])
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs of the model, on one set of inputs.
+        """Run the model on one set of inputs.
+
+        Returns:
+            All outputs of the model.
 
         Raises:
-            BackendFailure: there are none; the process has ended then.
+            BackendUnavailable, BackendCrashed, BackendTimeout: see `ask`.
         """
         _, outputs = self.ask({"request": "run"}, inputs, "running the model")
         return outputs
@@ -117,23 +124,29 @@ class WorkerSession:
     def ask(
         self, header: Mapping[str, Any], arrays: Mapping[str, Array], doing: str, seconds: float = 0.0
     ) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The answer to a request that the worker's documentation lists.
+        """Make a request, of those that `normdeploy.backends.worker` lists.
 
         Args:
             header, arrays: the request.
-            doing: what it does, for a failure's message.
-            seconds: what it is meant to take, on top of the time limit.
+            doing: what is done, for the message of a failure: "running the model".
+            seconds: how long it takes by intention; this adds to the time limit.
+
+        Returns:
+            The header and the arrays of the answer.
 
         Raises:
-            BackendFailure: there is none; the process has ended then.
+            BackendUnavailable: the runtime finds only now that it cannot work on this machine.
+            BackendCrashed: the process ended, or the runtime refused the inputs.
+            BackendTimeout: it took longer than the time limit.
+            In each case the process has ended.
         """
-        self._deadline = time.monotonic() + self._timeout + seconds
+        self._deadline = time.monotonic() + self.timeout + seconds
         self._doing = doing
         self._send(header, arrays)
         return self._receive()
 
     def close(self) -> None:
-        """Let the process end, and end it if it does not."""
+        """Let the process end by itself, and kill it if it does not within a few seconds."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -141,7 +154,7 @@ class WorkerSession:
         self.kill()
 
     def kill(self) -> None:
-        """End the process and every process that it started, and forget their pipes."""
+        """Kill the process and every process that it started, and close the pipes."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -157,7 +170,7 @@ class WorkerSession:
                 try:
                     part = part[self._transfer(pipe, selectors.EVENT_WRITE, _writer(pipe, part)) :]
                 except BrokenPipeError:
-                    return  # it has ended or has already answered: what it says is read next
+                    return  # it has ended or has answered already: its last words are read next
 
     def _receive(self) -> tuple[dict[str, Any], dict[str, Array]]:
         assert self._process.stdout is not None
@@ -182,7 +195,16 @@ class WorkerSession:
         return header, arrays
 
     def _transfer(self, pipe: int, event: int, attempt: Callable[[], int]) -> int:
-        """Bytes moved through a pipe as soon as it is ready, while the worker's log is drained."""
+        """Wait until a pipe is ready, reading the worker's log meanwhile, and move bytes through it.
+
+        Args:
+            pipe: its file descriptor.
+            event: of `selectors`: whether it is read or written.
+            attempt: reads or writes, and gives the number of bytes.
+
+        Returns:
+            That number; 0 is the end of a pipe.
+        """
         assert self._process.stderr is not None
         log = self._process.stderr.fileno()
         with selectors.DefaultSelector() as selector:
@@ -193,7 +215,7 @@ class WorkerSession:
                 if remaining <= 0:
                     raise self._failure(
                         BackendTimeout,
-                        f"{self._doing} took longer than the time limit of {self._timeout:g} s",
+                        f"{self._doing} took longer than the time limit of {self.timeout:g} s",
                     )
                 ready = {key.fd for key, _ in selector.select(remaining)}
                 if log in ready and not self._drain_log():
@@ -203,7 +225,7 @@ class WorkerSession:
                         return attempt()
 
     def _drain_log(self) -> bool:
-        """Take what the worker has logged; False at the log's end."""
+        """Take what the worker has logged by now; False at the log's end."""
         assert self._process.stderr is not None
         try:
             chunk = os.read(self._process.stderr.fileno(), _CHUNK_BYTES)
@@ -214,7 +236,7 @@ class WorkerSession:
         return bool(chunk)
 
     def _died(self) -> BackendFailure:
-        """Why a process that has closed its pipe did so."""
+        """The failure of a worker that has closed its pipe: how its process ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
         code = self._process.poll()
@@ -227,7 +249,8 @@ class WorkerSession:
         return self._failure(BackendCrashed, f"its process was ended by {name}{cause}, while {self._doing}")
 
     def _failure(self, kind: type[BackendFailure], reason: str) -> BackendFailure:
-        with contextlib.suppress(ValueError):
+        """End the process, and give the exception to raise, with the last lines of the log."""
+        with contextlib.suppress(ValueError):  # the log's pipe is closed
             before = -1
             while before != len(self._log) and self._drain_log():
                 before = len(self._log)
@@ -253,6 +276,6 @@ def _reader(pipe: int, view: memoryview) -> Callable[[], int]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, with the same module search path."""
+    """This process's environment, with its module search path, so that the worker imports the same."""
     entries = [str(Path(entry).resolve()) for entry in sys.path if entry]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(entries)}

@@ -1,10 +1,11 @@
-"""Session factories for worker processes: one that works, and others that fail in every way there is."""
+"""Factories for worker processes: one that works, and others that fail in every way there is."""
 
 import ctypes
 import os
 import signal
+import subprocess
 import sys
-import time
+from pathlib import Path
 
 from normdeploy.errors import BackendUnavailable, MissingDependencyError, ModelError
 
@@ -68,21 +69,49 @@ def exits(model):
 
 
 def hangs(model):
-    return _when_run(lambda: time.sleep(1000))
+    return _when_run(signal.pause)
 
 
 def hangs_on_load(model):
-    time.sleep(1000)
+    signal.pause()
+
+
+_CHILD = """
+import signal, sys
+held = open(sys.argv[1], "wb")
+print("ready", flush=True)
+signal.pause()
+"""
 
 
 def hangs_with_a_child(model):
-    """Starts a process of its own, says its id, and hangs."""
-    import subprocess
+    """Has a process of its own, which holds a pipe (the model's path) open; hangs when it is run."""
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(model)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    return _when_run(signal.pause)
 
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
-    sys.stderr.write(f"child {child.pid}\n")
-    sys.stderr.flush()
-    time.sleep(1000)
+
+def fills_its_log(model):
+    """Writes more to standard error than a pipe holds, and then its last words."""
+
+    def talk():
+        os.write(2, b"chatter\n" * 100_000)
+        os.write(2, b"last words\n\n")
+        os._exit(1)
+
+    return _when_run(talk)
+
+
+def closes_its_pipes(model):
+    """Ends the conversation but not the process."""
+
+    def close():
+        os.closerange(3, 64)
+        os.close(2)
+        signal.pause()
+
+    return _when_run(close)
 
 
 def eats_memory(model):
@@ -129,6 +158,20 @@ def builds(model):
     return Builder()
 
 
+def dies_building(model, engine, **options):
+    """Writes half of an engine, and ends as std::terminate does."""
+
+    class Builder:
+        versions = {"builder": "2.0"}  # noqa: RUF012
+
+        def build(self):
+            Path(engine).write_bytes(b"half of it")
+            os.write(2, b"terminate called\n")
+            os.abort()
+
+    return Builder()
+
+
 def answers_garbage(model):
     """Writes to the reply pipe itself, as a stray native write would."""
 
@@ -145,7 +188,6 @@ def answers_garbage(model):
 def rtx_with_plugins(model, plugins):
     """Parses with plugins in TensorRT-RTX's registry, at which its parser ends the process."""
     from dataclasses import replace
-    from pathlib import Path
 
     from normdeploy.backends.tensorrt.libraries import LIBRARIES
     from normdeploy.backends.tensorrt.model import ParsedModel
