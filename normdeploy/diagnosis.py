@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from normdeploy.backends.catalog import BACKENDS, Backend
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.errors import BackendFailure
 from normdeploy.graph.io import save
@@ -101,7 +101,7 @@ def doctor() -> Diagnosis:
     return Diagnosis(
         [python, *map(_package, _PACKAGES), *_tensorrt_packages()],
         [_try(backend) for backend in BACKENDS.values()],
-        [Finding("GPU driver", gpus().usable, gpus().detail), _compiler()],
+        [Finding("GPU driver", gpu_status().usable, gpu_status().detail), _compiler()],
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.worker_session import WorkerSession
 from normdeploy.errors import BackendUnavailable, MissingDependencyError, UsageError, suggestion
@@ -50,8 +50,8 @@ class Backend:
         reasons = []
         if self.modules and not any(importlib.util.find_spec(module) for module in self.modules):
             reasons.append(str(MissingDependencyError(self.package, self.extra)))
-        if self.needs_gpu and not without_gpu and not gpus().usable:
-            reasons.append(gpus().detail)
+        if self.needs_gpu and not without_gpu and not gpu_status().usable:
+            reasons.append(gpu_status().detail)
         return "; ".join(reasons) or None
 
     def with_plugins(self, libraries: Sequence[Path]) -> Backend:

@@ -108,7 +108,7 @@ class Driver:
         self.call("cuDriverGetVersion", ctypes.byref(number))
         return f"{number.value // 1000}.{number.value % 1000 // 10}"
 
-    def gpus(self) -> list[str]:
+    def gpu_names(self) -> list[str]:
         """The names of the GPUs that this process may use."""
         count, name = ctypes.c_int(), ctypes.create_string_buffer(_NAME_BYTES)
         self.call("cuDeviceGetCount", ctypes.byref(count))
@@ -136,7 +136,7 @@ class Gpu:
 
     def __init__(self) -> None:
         self._driver = Driver()
-        names = self._driver.gpus()
+        names = self._driver.gpu_names()
         if not names:
             raise CudaError(_NO_GPU)
         self.name = names[0]
@@ -268,10 +268,10 @@ def main() -> None:
     """Print the newest CUDA that the driver serves and the GPUs, or why there are none."""
     try:
         driver = Driver()
-        gpus = driver.gpus()
-        if not gpus:
+        names = driver.gpu_names()
+        if not names:
             raise CudaError(_NO_GPU)
-        print(f"CUDA {driver.version}: {', '.join(gpus)}")
+        print(f"CUDA {driver.version}: {', '.join(names)}")
     except CudaError as error:
         sys.exit(str(error))
 

@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Gpus:
+class GpuStatus:
     """What the driver tells of this machine's GPUs.
 
     Args:
@@ -29,7 +29,7 @@ class Gpus:
 
 
 @functools.cache
-def gpus() -> Gpus:
+def gpu_status() -> GpuStatus:
     """What the driver tells, which is asked on the first call only."""
     try:
         result = subprocess.run(
@@ -40,8 +40,8 @@ def gpus() -> Gpus:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Gpus(False, "the NVIDIA driver hangs: restart the machine, or install the driver again")
+        return GpuStatus(False, "the NVIDIA driver hangs: restart the machine, or install the driver again")
     if result.returncode == 0:
-        return Gpus(True, result.stdout.strip())
+        return GpuStatus(True, result.stdout.strip())
     said = result.stderr.strip().splitlines()
-    return Gpus(False, said[-1] if said else "the NVIDIA driver crashes: install it again")
+    return GpuStatus(False, said[-1] if said else "the NVIDIA driver crashes: install it again")

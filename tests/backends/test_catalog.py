@@ -6,7 +6,7 @@ import pytest
 import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.backends.catalog import BACKENDS, find
-from normdeploy.backends.hardware import Gpus
+from normdeploy.backends.hardware import GpuStatus
 from normdeploy.errors import BackendFailure, UsageError
 from tests.builders import conv_lrn
 
@@ -37,20 +37,20 @@ def test_every_factory_can_be_named_without_its_runtime(name):
 
 @pytest.mark.parametrize("name", ["onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx"])
 def test_a_machine_without_a_driver_is_the_reason(name, tmp_path, monkeypatch):
-    without_driver = Gpus(False, "no NVIDIA driver (libcuda.so.1 not found): install it")
-    monkeypatch.setattr(catalog, "gpus", lambda: without_driver)
+    without_driver = GpuStatus(False, "no NVIDIA driver (libcuda.so.1 not found): install it")
+    monkeypatch.setattr(catalog, "gpu_status", lambda: without_driver)
     with pytest.raises(BackendFailure, match=r"no NVIDIA driver \(libcuda.so.1 not found\)") as caught:
         find(name).start(tmp_path / "model.onnx", 1)
     assert caught.value.status == "unavailable"
 
 
 def test_the_processor_needs_no_driver(monkeypatch):
-    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(False, "none"))
+    monkeypatch.setattr(catalog, "gpu_status", lambda: GpuStatus(False, "none"))
     assert find("onnxruntime").missing() is None
 
 
 def test_building_for_a_gpu_may_need_none(monkeypatch):
-    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(False, "none"))
+    monkeypatch.setattr(catalog, "gpu_status", lambda: GpuStatus(False, "none"))
     assert "none" in (find("tensorrt-rtx").missing() or "")
     assert "none" not in (find("tensorrt-rtx").missing(without_gpu=True) or "")
 
@@ -65,13 +65,13 @@ def test_building_for_a_gpu_may_need_none(monkeypatch):
     ],
 )
 def test_a_package_that_is_not_installed_is_named_with_its_install_line(name, line, monkeypatch):
-    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(True, "CUDA 13.0: a GPU"))
+    monkeypatch.setattr(catalog, "gpu_status", lambda: GpuStatus(True, "CUDA 13.0: a GPU"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
     assert find(name).missing() == line
 
 
 def test_everything_that_is_missing_is_named_at_once(monkeypatch):
-    monkeypatch.setattr(catalog, "gpus", lambda: Gpus(False, "no NVIDIA driver"))
+    monkeypatch.setattr(catalog, "gpu_status", lambda: GpuStatus(False, "no NVIDIA driver"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
     assert find("tensorrt").missing() == (
         "tensorrt is not installed: run  pip install 'normdeploy[gpu]'; no NVIDIA driver"

@@ -9,10 +9,10 @@ import pytest
 
 from normdeploy.backends import cuda
 from normdeploy.backends.cuda import CudaError, Gpu
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 
 without_driver = pytest.mark.skipif(
-    "libcuda.so.1 not found" not in gpus().detail, reason="there is an NVIDIA driver"
+    "libcuda.so.1 not found" not in gpu_status().detail, reason="there is an NVIDIA driver"
 )
 
 
@@ -61,19 +61,19 @@ def test_the_probe_needs_no_normdeploy(tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode == 0) == gpus().usable
+    assert (done.returncode == 0) == gpu_status().usable
     assert len((done.stdout + done.stderr).splitlines()) == 1
 
 
 @without_driver
 def test_this_machine_has_none():
-    assert not gpus().usable
+    assert not gpu_status().usable
     with pytest.raises(CudaError, match="no NVIDIA driver"):
         Gpu()
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not gpus().usable, reason=gpus().detail)
+@pytest.mark.skipif(not gpu_status().usable, reason=gpu_status().detail)
 def test_memory_copies_and_events():
     gpu = Gpu()
     copy_there_and_back(gpu)

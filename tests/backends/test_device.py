@@ -5,7 +5,7 @@ import pytest
 from normdeploy.backends import device as device_module
 from normdeploy.backends.cuda import Gpu
 from normdeploy.backends.device import Device
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 
 MIB = 2**20
 
@@ -44,7 +44,7 @@ def test_no_bandwidth_without_memory(host_gpu, counters, monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not gpus().usable, reason=gpus().detail)
+@pytest.mark.skipif(not gpu_status().usable, reason=gpu_status().detail)
 def test_a_gpu():
     gpu = Gpu()
     device = Device(gpu)

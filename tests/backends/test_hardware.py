@@ -5,9 +5,9 @@ import subprocess
 import pytest
 
 from normdeploy.backends import cuda, hardware
-from normdeploy.backends.hardware import Gpus, gpus
+from normdeploy.backends.hardware import GpuStatus, gpu_status
 
-ask = gpus.__wrapped__
+ask = gpu_status.__wrapped__
 """The same without the memory of earlier answers."""
 
 
@@ -25,18 +25,18 @@ def driver(tmp_path, monkeypatch):
 
 def test_a_driver_that_works(driver):
     driver("print('CUDA 13.2: NVIDIA H200, NVIDIA H200')")
-    assert ask() == Gpus(True, "CUDA 13.2: NVIDIA H200, NVIDIA H200")
+    assert ask() == GpuStatus(True, "CUDA 13.2: NVIDIA H200, NVIDIA H200")
 
 
 def test_the_driver_that_is_emulated(host_driver, tmp_path, monkeypatch):
     """The real script, which loads the driver from the loader's path."""
     monkeypatch.setenv("LD_LIBRARY_PATH", str(host_driver.parent))
-    assert ask() == Gpus(True, "CUDA 13.2: Host Emulation")
+    assert ask() == GpuStatus(True, "CUDA 13.2: Host Emulation")
 
 
 def test_no_driver(driver):
     driver("import sys; print('a warning', file=sys.stderr); sys.exit('no NVIDIA driver: install it')")
-    assert ask() == Gpus(False, "no NVIDIA driver: install it")
+    assert ask() == GpuStatus(False, "no NVIDIA driver: install it")
 
 
 def test_a_driver_that_crashes(driver):
@@ -54,6 +54,6 @@ def test_a_driver_that_hangs(driver, monkeypatch):
 
 
 def test_it_is_asked_once(monkeypatch):
-    first = gpus()
+    first = gpu_status()
     monkeypatch.setattr(subprocess, "run", None)
-    assert gpus() is first
+    assert gpu_status() is first

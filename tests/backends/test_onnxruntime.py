@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from normdeploy.backends import onnxruntime as backend
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.onnxruntime import open_cpu, open_cuda, open_tensorrt
 from normdeploy.backends.session import DeviceSession, LayeredSession, PhasedSession
 from normdeploy.errors import BackendUnavailable
@@ -84,7 +84,7 @@ def test_a_build_without_a_provider_says_how_to_get_one_with_it(opened, provider
         opened(identity(tmp_path / "model.onnx", onnx.TensorProto.FLOAT))
 
 
-@pytest.mark.skipif(gpus().usable, reason="there is a GPU")
+@pytest.mark.skipif(gpu_status().usable, reason="there is a GPU")
 @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not:UserWarning")
 def test_a_provider_that_onnxruntime_drops_is_not_taken_for_another(tmp_path, monkeypatch):
     """onnxruntime itself would go on with the CPU and say nothing to the caller."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.tensorrt.engine import build_engine, deserialize
 from normdeploy.errors import BackendCrashed, BackendUnavailable, ModelError
 from tests.builders import conv_lrn
@@ -34,7 +34,7 @@ def test_a_timing_cache_is_kept_only_if_asked_for(parse):
     assert build_engine(network, {}, timing_cache=b"").timing_cache is not None
 
 
-@pytest.mark.skipif(gpus().usable, reason="this machine can read engines")
+@pytest.mark.skipif(gpu_status().usable, reason="this machine can read engines")
 def test_reading_an_engine_back_needs_a_driver(trt, parse):
     network = parse(conv_lrn(batch=1))
     plan = build_engine(network, {}).plan

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from normdeploy.backends.cuda import CudaError
-from normdeploy.backends.hardware import gpus
+from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.tensorrt.execution import Execution
 from normdeploy.errors import BackendCrashed
 
@@ -111,7 +111,7 @@ def test_memory_is_given_back_when_binding_fails(host_gpu, counters):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not gpus().usable, reason=gpus().detail)
+@pytest.mark.skipif(not gpu_status().usable, reason=gpu_status().detail)
 def test_a_graph_on_a_gpu():
     from normdeploy.backends.cuda import Gpu
 
