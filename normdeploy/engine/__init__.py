@@ -1,8 +1,14 @@
-"""Building TensorRT engines, with a record of what went into them."""
+"""Building TensorRT engines, with a record of what went into them.
+
+builder.py   `build`: checks the arguments, and has a worker process build
+shapes.py    `Range`, and the shapes of a model's inputs that an engine is to take
+record.py    `EngineRecord`: what was built of what, as JSON beside the engine; text.py prints it
+"""
 
 from __future__ import annotations
 
-from normdeploy.engine.builder import DEFAULT_TIMEOUT, build
+from normdeploy.engine.builder import build
 from normdeploy.engine.record import EngineRecord
+from normdeploy.engine.shapes import Range
 
-__all__ = ["DEFAULT_TIMEOUT", "EngineRecord", "build"]
+__all__ = ["EngineRecord", "Range", "build"]

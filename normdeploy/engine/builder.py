@@ -1,4 +1,4 @@
-"""Build an engine from an ONNX model, in a process of its own."""
+"""`build`: an engine from an ONNX model, built in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
 from normdeploy.backends.worker_session import WorkerSession
+from normdeploy.choices import BUILD_TIMEOUT
 from normdeploy.engine.record import EngineRecord, sha256
 from normdeploy.engine.shapes import Range, profile_shapes
-from normdeploy.errors import BackendFailure, BackendUnavailable, UsageError
+from normdeploy.errors import BackendFailure, BackendUnavailable, UsageError, suggestion
 from normdeploy.files import staged
-from normdeploy.graph.inference import infer
+from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, external_files, load, model_name, on_disk
 from normdeploy.inputs.declared import declared_inputs
-
-DEFAULT_TIMEOUT = 3600.0
 
 _COMPILER = "normdeploy.backends.tensorrt.compiler:open_compiler"
 
@@ -35,37 +34,56 @@ def build(
     shapes: Mapping[str, Sequence[int] | Range] | None = None,
     plugins: Sequence[str | os.PathLike[str]] = (),
     timing_cache: str | os.PathLike[str] | None = None,
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float = BUILD_TIMEOUT,
 ) -> EngineRecord:
-    """Build an engine; float32 layers compute in float32, without TF32, and float16 ones in float16.
+    """Build an engine from an ONNX model.
+
+    Each layer computes in the types that the model says; float32 layers multiply without TF32.
 
     Args:
-        model: the ONNX model. Its types decide the engine's.
-        output: the engine's file. Its record is put beside it, as OUTPUT.json.
+        model: the ONNX model, as a path, a protobuf message or a graph of onnx_ir, which stays as it is.
+        output: the engine's file. Its record goes beside it, into OUTPUT.json.
         backend: "tensorrt" or "tensorrt-rtx"; by default the first that can build on this machine.
             tensorrt-rtx needs no GPU to build.
-        shapes: of each input whose shape the model leaves open: one shape, or a range of shapes.
-        plugins: libraries whose operators replace the model's functions of the same names. tensorrt-rtx
-            takes none: there the functions stay, and the record notes it.
-        timing_cache: a file of measurements, used if it is there and written again.
-        timeout: seconds that loading the model and building may take each.
+        shapes: of each input whose shape the model leaves open: one shape, or a `Range` of shapes.
+        plugins: plugin libraries, whose operators replace the model's functions of the same names.
+            tensorrt-rtx takes none: there the functions stay, and the record notes it.
+        timing_cache: a file of kernels' times, which is read if it is there, and written again. tensorrt-rtx
+            has none, which the record notes.
+        timeout: seconds that loading the model and building the engine may take each.
+
+    Returns:
+        The record: what the engine was built of, its inputs and outputs, and how each LRN is computed. It
+        prints as the lines that `normdeploy build` shows.
 
     Raises:
-        UsageError, InputError, ModelError: bad arguments or a bad model.
-        BackendFailure: the backend is not available, refuses the model, crashed, or took too long.
+        UsageError: an argument makes no sense, a plugin library is not there, or a file cannot be written.
+        InputError: the model does not take a shape that is given.
+        ModelError: the model is malformed.
+        BackendUnavailable: no library that can build is on this machine, or a plugin library does not load.
+        BackendCrashed: the library refuses the model, or its process ended.
+        BackendTimeout: it took longer than the time limit.
+        In each case no file is written.
+
+    Example:
+        >>> import tempfile
+        >>> import normdeploy as nd
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     record = nd.build("models/digits/digits.onnx", f"{folder}/digits.engine",
+        ...                       backend="tensorrt-rtx", shapes={"image": (1, 1, 8, 8)})
+        >>> record.normalizations.native
+        ['features.3']
+        >>> record.normalizations.function
+        {'features.7': 'IntraChannelLRN'}
     """
     if not timeout > 0:
         raise UsageError(f"timeout must be above 0, got {timeout}")
     if backend is not None and backend not in LIBRARIES:
-        raise UsageError(f"'{backend}' builds no engines: choose from {', '.join(LIBRARIES)}")
-    libraries = plugin_libraries(plugins)
-    loaded = load(model)
-    infer(loaded)
-    ranges = profile_shapes(declared_inputs(loaded), shapes or {})
+        raise UsageError(f"'{backend}' builds no engines: {suggestion(backend, LIBRARIES)}")
+    named = plugin_libraries(plugins)
+    ranges = profile_shapes(declared_inputs(inferred(model)), shapes or {})
     library = _library(backend)
-    notes = _unusable(library, libraries, timing_cache)
-    if not library.takes_plugins:
-        libraries = []
+    libraries = named if library.takes_plugins else []
     began = time.monotonic()
     with ExitStack() as stack:
         path = stack.enter_context(on_disk(model))
@@ -81,7 +99,7 @@ def build(
             "plugins": [str(plugin) for plugin in libraries],
             "timing_cache": [str(cache.resolve()) for cache in caches],
         }
-        versions, described = _compile(path, options, timeout)
+        versions, description = _compile(path, options, timeout)
         record = EngineRecord(
             engine=Path(output).name,
             engine_sha256=sha256(part),
@@ -89,14 +107,14 @@ def build(
             model_sha256=sha256(path, *sorted(external_files(load(path)))),
             backend=library.name,
             versions=versions,
-            inputs=described["inputs"],
-            outputs=described["outputs"],
-            plugins=described["plugins"],
+            inputs=description["inputs"],
+            outputs=description["outputs"],
+            plugins=description["plugins"],
             plugin_libraries=[{"path": str(file), "sha256": sha256(file)} for file in libraries],
             timing_cache=_cache_record(caches, known),
-            notes=notes,
-            network=described["network"],
-            layers=described["engine"],
+            notes=_unusable(library, named, timing_cache),
+            network=description["network"],
+            layers=description["engine"],
             seconds=time.monotonic() - began,
         )
         part.with_name(f"{part.name}.json").write_text(json.dumps(record.to_json(), indent=2) + "\n")
@@ -104,10 +122,10 @@ def build(
 
 
 def _library(name: str | None) -> Library:
-    """The library of that name, or the first that can build on this machine.
+    """The library of this name, or the first that can build on this machine.
 
     Raises:
-        BackendFailure: there is none.
+        BackendUnavailable: it cannot, or none can; the message has the reasons.
     """
     candidates = [LIBRARIES[name]] if name is not None else list(LIBRARIES.values())
     reasons = {}
@@ -122,6 +140,7 @@ def _library(name: str | None) -> Library:
 
 
 def _unusable(library: Library, plugins: Sequence[Path], timing_cache: object) -> list[str]:
+    """Notes on what is asked for and cannot be used."""
     notes = []
     if plugins and not library.takes_plugins:
         notes.append(f"{library.name} takes no plugins: the model's functions are built instead")
@@ -133,7 +152,12 @@ def _unusable(library: Library, plugins: Sequence[Path], timing_cache: object) -
 def _compile(
     path: Path, options: Mapping[str, Any], timeout: float
 ) -> tuple[Mapping[str, str], dict[str, Any]]:
-    """The library's versions, and its account of the engine that it wrote."""
+    """Build in a worker process; the library's versions, and its description of the engine.
+
+    Raises:
+        BackendUnavailable, BackendCrashed, BackendTimeout: see `build`; the message begins with the library's
+            name, and has the last words of a process that ended.
+    """
     name = options["library"]
     try:
         with WorkerSession(_COMPILER, path, timeout, options) as compiler:
@@ -146,6 +170,7 @@ def _compile(
 
 
 def _cache_record(caches: Sequence[Path], known: bool) -> dict[str, Any] | None:
+    """The record's account of the timing cache: its file, whether it was there before, its new size."""
     if not caches:
         return None
     path, part = caches

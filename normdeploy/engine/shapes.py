@@ -1,4 +1,4 @@
-"""The shapes that an engine shall take."""
+"""The shapes that an engine is to take."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Range:
-    """Shapes of one input, from the smallest to the largest; the engine is to be fastest for `opt`."""
+    """Shapes of one input.
+
+    Args:
+        min: the smallest.
+        opt: the one that the engine is to be fastest for.
+        max: the largest.
+
+    Raises:
+        UsageError: ranks differ, or sizes do not ascend from `min` to `max`.
+    """
 
     min: Sequence[int]
     opt: Sequence[int]
     max: Sequence[int]
 
     def __post_init__(self) -> None:
-        """Check the order.
-
-        Raises:
-            UsageError: ranks differ, or sizes do not ascend.
-        """
+        """Check the order."""
         ranks = {len(self.min), len(self.opt), len(self.max)}
         ordered = all(a <= b <= c for a, b, c in zip(self.min, self.opt, self.max, strict=False))
         if len(ranks) > 1 or not ordered:
@@ -38,8 +43,13 @@ def profile_shapes(
 ) -> dict[str, tuple[Sizes, Sizes, Sizes]]:
     """The smallest, best and largest shape of every input.
 
+    Args:
+        inputs: those that the model declares.
+        shapes: what a user gives for some.
+
     Raises:
-        UsageError, InputError: a shape that the model does not take, or an open one that is not given.
+        UsageError: an input whose shape the model leaves open has none, or a shape is for no input.
+        InputError: the model does not take a shape that is given.
     """
     ranges = {
         name: shape if isinstance(shape, Range) else Range(shape, shape, shape)
@@ -52,7 +62,11 @@ def profile_shapes(
 
 
 def _fixed(inputs: Sequence[DeclaredInput], shapes: Mapping[str, Sequence[int]]) -> dict[str, Sizes]:
-    """Every input's shape, none of it open."""
+    """Every input's shape with all of its sizes.
+
+    Raises:
+        UsageError, InputError: see `profile_shapes`.
+    """
     fixed = {}
     for declared in with_shapes(inputs, shapes):
         sizes = tuple(size for size in declared.dims or () if isinstance(size, int))
