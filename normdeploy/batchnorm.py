@@ -1,11 +1,18 @@
-"""Batch Normalization (Ioffe & Szegedy, arXiv 1502.03167, Algorithm 1), and its NumPy definition::
+"""Batch Normalization: what it is, and its NumPy definition.
+
+Ioffe & Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+Shift", arXiv 1502.03167, Algorithm 1::
 
     μ = mean(x)    σ² = mean((x − μ)²)    x̂ = (x − μ) / √(σ² + ε)    y = γ · x̂ + β
 
-γ (scale) and β (bias) are trained. Convolutional practice, ONNX and torch share the statistics per
-channel, over the batch and all positions; "per activation" means a mean and a variance for each
-(channel, position), over the batch alone. At inference μ and σ² are constants, and the layer is the
-affine map y = a·x + b with a = γ/√(σ² + ε) and b = β − a·μ.
+γ (scale) and β (bias) are trained. The means run over
+
+- the batch and all positions of a channel in convolutional practice (section 3.2), ONNX and torch: statistics
+  of shape (C,);
+- the batch alone "per activation", as the algorithm is written: statistics of shape (C, D1, ...).
+
+At inference μ and σ² are constants, and the layer is the affine map y = a·x + b with a = γ/√(σ² + ε) and
+b = β − a·μ.
 """
 
 from __future__ import annotations
@@ -22,7 +29,15 @@ from normdeploy.lrn import as_float64
 def affine(
     scale: ArrayLike, bias: ArrayLike, mean: ArrayLike, var: ArrayLike, epsilon: float = 1e-5
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(a, b) in float64 such that the inference layer is y = a·x + b; a is NaN where var + epsilon < 0."""
+    """The layer at inference as y = a·x + b.
+
+    Args:
+        scale, bias, mean, var: γ, β, μ and σ², of shapes that broadcast against each other.
+        epsilon: ε.
+
+    Returns:
+        a and b in float64. a is NaN where var + epsilon < 0, and infinite where it is 0.
+    """
     scale, bias, mean, var = (np.asarray(p).astype(np.float64) for p in (scale, bias, mean, var))
     with np.errstate(all="ignore"):
         a = scale / np.sqrt(var + epsilon)
@@ -37,18 +52,19 @@ def batch_norm(
     var: ArrayLike,
     epsilon: float = 1e-5,
 ) -> NDArray[Any]:
-    """Batch normalization with given statistics (inference), computed in float64.
+    """Batch normalization with given statistics, as at inference: y = γ · (x − μ) / √(σ² + ε) + β in float64.
 
     Args:
-        x: shape (N, C, D1, ...), rank 2 or more, floating point.
-        scale, bias, mean, var: shape (C,) per channel, or (C, D1, ...) per activation.
-        epsilon: added to the variance.
+        x: shape (N, C, D1, ...), rank 2 or more, float16 to float64 or bfloat16.
+        scale, bias, mean, var: γ, β, μ and σ², shape (C,) per channel, or (C, D1, ...) per activation.
+        epsilon: ε, added to the variance.
 
     Returns:
-        An array of the shape and type of x.
+        An array of the shape and type of x; NaN where var + epsilon < 0.
 
     Raises:
-        InputError: a parameter's shape is neither (C,) nor (C, D1, ...), or x is not floating point.
+        InputError: rank below 2, a parameter's shape is neither (C,) nor (C, D1, ...), or x is not floating
+            point.
     """
     x = np.asarray(x)
     wide = as_float64(x, "batch normalization")
@@ -64,12 +80,14 @@ def batch_norm_train(
     epsilon: float = 1e-5,
     per_activation: bool = False,
 ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]]:
-    """Batch normalization with the mini-batch's own statistics (training), computed in float64.
+    """Batch normalization with the mini-batch's own statistics, as in training (Algorithm 1), in float64.
+
+    With γ = √(σ² + ε) and β = μ the input comes back.
 
     Args:
-        x: shape (N, C, D1, ...), rank 2 or more, floating point.
-        scale, bias: shape (C,), or (C, D1, ...).
-        epsilon: added to the variance.
+        x: shape (N, C, D1, ...), rank 2 or more, float16 to float64 or bfloat16.
+        scale, bias: γ and β, shape (C,), or (C, D1, ...).
+        epsilon: ε, added to the variance.
         per_activation: statistics for each (channel, position) over the batch, instead of for each channel.
 
     Returns:
@@ -77,7 +95,8 @@ def batch_norm_train(
         Algorithm 1). The statistics are float64, of shape (C,), or (C, D1, ...) per activation.
 
     Raises:
-        InputError: an empty batch, a parameter's shape, or x is not floating point.
+        InputError: rank below 2, an empty batch, a parameter's shape is neither (C,) nor (C, D1, ...), or x
+            is not floating point.
     """
     x = np.asarray(x)
     wide = as_float64(x, "batch normalization")

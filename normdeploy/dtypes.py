@@ -20,6 +20,9 @@ def is_floating(dtype: np.dtype[Any]) -> bool:
 def dtype_named(name: str) -> np.dtype[Any]:
     """The type of a name, those of ml_dtypes (bfloat16, float8_e4m3fn, int4, ...) included.
 
+    Args:
+        name: as `dtype.name` gives it.
+
     Raises:
         TypeError: there is none of that name.
     """

@@ -7,8 +7,9 @@ Across channels (Krizhevsky et al., "ImageNet Classification with Deep Convoluti
 Within a channel the sum runs over the square of pixels around (x, y) in the same channel. Zeros stand
 outside the border; the divisor never shrinks there. (k, α, β, n) are constants, not trained.
 
-Frameworks disagree on two things only: whether α multiplies the sum or the mean of the window's
-squares, and where the window of an even size lies. Both are a `Convention`.
+This is the "paper" convention. Frameworks disagree with it and with each other on two things only: whether
+α multiplies the sum or the mean of the window's squares, and where the window of an even size lies. Both
+are a `Convention`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from normdeploy.dtypes import is_floating
 from normdeploy.errors import ConventionError, InputError, UsageError
 
 Region = Literal["across", "within"]
@@ -32,7 +34,7 @@ Convention = Literal["paper", "onnx", "torch"]
 ========= ================ =============================== ================================
 name      α multiplies     window of an even size n        also used by
 ========= ================ =============================== ================================
-paper     the sum          [−n/2, n/2], n + 1 wide         AlexNet's paper, TensorFlow
+paper     the sum          [−n/2, n/2], n + 1 wide         TensorFlow (odd n)
 onnx      the mean         [−(n/2 − 1), n/2]               ONNX LRN, onnxruntime
 torch     the mean         [−n/2, n/2 − 1]                 IntraChannelLRN, ncnn; Caffe (odd n)
 ========= ================ =============================== ================================
@@ -46,7 +48,7 @@ _CONVENTIONS = ("paper", "onnx", "torch")
 
 @dataclass(frozen=True)
 class LRN:
-    """One Local Response Normalization, by default as the AlexNet paper defines it.
+    """One Local Response Normalization, by default with the convention and the numbers of the AlexNet paper.
 
     Args:
         size: n, the window's extent along each normalized axis, at least 1.
@@ -99,7 +101,11 @@ class LRN:
         return self.alpha_sum_over(1 if self.region == "across" else 2)
 
     def alpha_sum_over(self, axes: int) -> float:
-        """The factor on the plain sum of squares when the window spans `axes` axes."""
+        """The factor on the plain sum of squares, for a window of any number of axes.
+
+        Args:
+            axes: how many; within a channel of a tensor of rank r, r − 2.
+        """
         return self.alpha if self.convention == "paper" else self.alpha / self.size**axes
 
     def to(self, convention: Convention, *, axes: int | None = None) -> LRN:
@@ -126,13 +132,20 @@ class LRN:
 
     @classmethod
     def from_torch(cls, module: Any) -> LRN:
-        """From torch.nn.LocalResponseNorm, or from normdeploy.torch.IntraChannelLRN."""
+        """The definition of a torch module.
+
+        Args:
+            module: torch.nn.LocalResponseNorm, or normdeploy.torch.IntraChannelLRN.
+        """
         region: Region = getattr(module, "region", "across")
         return cls(module.size, module.alpha, module.beta, module.k, region, "torch")
 
     @classmethod
     def from_onnx(cls, node: Any) -> LRN:
-        """From a node LRN or normdeploy.IntraChannelLRN, an onnx.NodeProto or an onnx_ir.Node.
+        """The definition of an ONNX node, with the standard's defaults.
+
+        Args:
+            node: LRN or normdeploy.IntraChannelLRN, as an onnx.NodeProto or an onnx_ir.Node.
 
         Raises:
             ConventionError: another operator, or no `size`.
@@ -161,10 +174,15 @@ class LRN:
         k: float = 1.0,
         norm_region: str | int = "ACROSS_CHANNELS",
     ) -> LRN:
-        """From Caffe's lrn_param, with Caffe's defaults. Within a channel Caffe ignores k and uses 1.
+        """The definition of Caffe's layer, with the defaults of its lrn_param.
+
+        Args:
+            local_size, alpha, beta, k: as in lrn_param. Within a channel Caffe ignores k and computes with 1,
+                and so does this, with a warning.
+            norm_region: ACROSS_CHANNELS (0) or WITHIN_CHANNEL (1).
 
         Raises:
-            ConventionError: an even local_size, which Caffe refuses too.
+            ConventionError: an even local_size, which Caffe refuses too, or another norm_region.
         """
         if local_size % 2 == 0:
             raise ConventionError(f"Caffe takes an odd local_size only, got {local_size}")
@@ -186,7 +204,13 @@ class LRN:
     def from_tensorflow(
         cls, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
     ) -> LRN:
-        """From tf.nn.local_response_normalization, with TensorFlow's defaults."""
+        """The definition of tf.nn.local_response_normalization, with its defaults.
+
+        Args:
+            depth_radius: of the window, 2 · depth_radius + 1 channels.
+            bias: k.
+            alpha, beta: as in the paper.
+        """
         return cls(2 * depth_radius + 1, alpha, beta, bias, "across", "paper")
 
 
@@ -229,20 +253,35 @@ def lrn(x: NDArray[Any], spec: LRN) -> NDArray[Any]:
 
 
 def as_float64(x: NDArray[Any], what: str) -> NDArray[np.float64]:
-    """x in float64; InputError unless its type is a floating one (bfloat16 and its like count)."""
-    kind = x.dtype.kind
-    if kind == "f" or (kind == "V" and x.dtype.name.startswith(("bfloat", "float"))):
-        return x.astype(np.float64, copy=False)
-    raise InputError(f"{what} takes floating-point arrays, got {x.dtype}")
+    """An array in float64.
+
+    Args:
+        x: of a floating type, bfloat16 and the like included.
+        what: takes the array; for the message.
+
+    Raises:
+        InputError: another type.
+    """
+    if not is_floating(x.dtype):
+        raise InputError(f"{what} takes floating-point arrays, got {x.dtype}")
+    return x.astype(np.float64, copy=False)
 
 
 def window_sum(x: NDArray[np.float64], axis: int, before: int, after: int) -> NDArray[np.float64]:
-    """Sums of x over [i − before, i + after] along an axis, zeros outside; O(1) per element.
+    """Sums over [i − before, i + after] along an axis, with zeros outside; O(1) per element.
 
     The axis is cut into blocks as long as the window. A window then covers the end of one block and the
     beginning of the next: running sums from each block's two ends give it by one addition (van Herk 1992,
     Gil & Werman 1993). Unlike differences of one long running sum this cancels nothing and keeps NaN and
     infinities in their windows.
+
+    Args:
+        x: of any shape.
+        axis: along which.
+        before, after: how far the window reaches, 0 or more.
+
+    Returns:
+        An array of the shape of x.
     """
     length = x.shape[axis]
     if length == 0:

@@ -1,11 +1,13 @@
 """Which runtimes compute an LRN by an operator of their own, and why the others do not.
 
-Sources, all tried (tests/test_limits.py): onnxruntime 1.32 (core/providers/cpu/nn/lrn.h: size odd, alpha
-and beta above 0; a kernel for float32 only, to which float16 is converted; input of rank 4), TensorRT's
-ILRNLayer (window odd in [1, 15], alpha in [-1e20, 1e20], beta in [0.01, 1e5], k in [1e-5, 1e10], no input
-below rank 4), and the ONNX standard's window for LRN. TensorRT's parser also takes an input above rank 4,
-where no documentation says which axis it normalizes, and float64, which it computes in float32: both count
-as refused.
+Sources, all tried by tests/test_native_support.py:
+
+- onnxruntime 1.32 (core/providers/cpu/nn/lrn.h): size odd, alpha and beta above 0; a kernel for float32 only,
+  to which float16 is converted; input of rank 4.
+- TensorRT's ILRNLayer: window odd in [1, 15], alpha in [-1e20, 1e20], beta in [0.01, 1e5], k in [1e-5, 1e10],
+  no input below rank 4. Its parser also takes an input above rank 4, where no documentation says which axis
+  it normalizes, and float64, which it computes in float32: both count as refused.
+- the ONNX standard's window for LRN.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ def unsupported_reasons(spec: LRN, rank: int | None = None, dtype: str | None = 
         spec: the normalization.
         rank: of the tensor it normalizes; None where it is not known.
         dtype: NumPy's name of the tensor's type; None where it is not known.
+
+    Returns:
+        Name in `RUNTIMES` -> reason, which names the value that is refused.
     """
     if spec.region == "within":
         return dict.fromkeys(RUNTIMES, "no operator for LRN within a channel")

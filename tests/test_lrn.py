@@ -1,4 +1,4 @@
-"""LRN against its formula, the article's examples and independent implementations."""
+"""LRN against its formula, worked examples and independent implementations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import cv2
 import hypothesis.extra.numpy as hnp
 import ml_dtypes
 import numpy as np
-import onnx
 import onnx_ir as ir
 import onnxruntime
 import openvino
@@ -23,6 +22,7 @@ from onnx import helper
 import normdeploy as nd
 from normdeploy.errors import ConventionError, InputError, UsageError
 from normdeploy.torch import IntraChannelLRN
+from tests.builders import unary
 
 Array = NDArray[Any]
 
@@ -60,17 +60,17 @@ def test_equals_the_formula(spec: nd.LRN, shape: tuple[int, ...], seed: int) -> 
     np.testing.assert_allclose(nd.lrn(x, spec), by_formula(x, spec), rtol=1e-12)
 
 
-def test_article_example_of_two_neighbours() -> None:
+def test_two_neighbours_worked_by_hand() -> None:
     x = np.array([1.0, 1.0]).reshape(1, 2, 1, 1)
     y = nd.lrn(x, nd.LRN(size=2, alpha=1, beta=1, k=0))
     assert y.ravel().tolist() == [0.5, 0.5]
 
 
-def test_article_example_of_standard_normalization() -> None:
+def test_standard_normalization_over_all_channels() -> None:
     """(k, α, β, n) = (0, 1, 1, N) divides by the sum over all N channels.
 
-    By the article's own formula the window of n = N reaches N/2 channels to each side, so it covers all N
-    in the middle; n = 2N does so everywhere.
+    By the paper's formula the window of n = N reaches N/2 channels to each side, so it covers all N in the
+    middle; n = 2N does so everywhere.
     """
     x = np.random.default_rng(0).normal(size=(2, 5, 3, 3))
     standard = x / np.square(x).sum(axis=1, keepdims=True)
@@ -100,14 +100,9 @@ def test_agrees_with_torch_within(size: int, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
 def test_agrees_with_onnxruntime(size: int) -> None:
     x = np.random.default_rng(3).normal(size=(2, 8, 5, 4)).astype(np.float32) * 3
-    node = helper.make_node("LRN", ["x"], ["y"], size=size, alpha=0.3, beta=0.6, bias=1.5)
-    info = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, x.shape) for name in "xy"]
-    model = helper.make_model(
-        helper.make_graph([node], "g", info[:1], info[1:]), opset_imports=[helper.make_opsetid("", 13)]
-    )
-    model.ir_version = 10
+    model = unary("LRN", x.shape, size=size, alpha=0.3, beta=0.6, bias=1.5)
     (y,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    np.testing.assert_allclose(nd.lrn(x, nd.LRN.from_onnx(node)), y, rtol=2e-6)
+    np.testing.assert_allclose(nd.lrn(x, nd.LRN.from_onnx(model.graph.node[0])), y, rtol=2e-6)
 
 
 @pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
@@ -172,7 +167,7 @@ def test_conversion_keeps_the_computation(spec: nd.LRN, target: Any) -> None:
     assert other.alpha_sum == pytest.approx(spec.alpha_sum, rel=1e-12)
 
 
-def test_articles_even_window_is_odd_elsewhere() -> None:
+def test_the_papers_even_window_is_odd_elsewhere() -> None:
     assert nd.LRN(2, alpha=1, beta=1, k=0).to("onnx") == nd.LRN(3, 3.0, 1, 0, "across", "onnx")
 
 

@@ -1,4 +1,4 @@
-"""What limits says that runtimes refuse or take, they really do."""
+"""What is said that runtimes refuse or take, they really do."""
 
 import subprocess
 import sys
@@ -7,10 +7,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from normdeploy import LRN
 from normdeploy.native_support import unsupported_reasons
+from tests.builders import unary
 
 CASES = [
     ({}, 4, "float32"),
@@ -49,18 +50,13 @@ ELEMENTS = {
     "bfloat16": TensorProto.BFLOAT16,
 }
 NOT_TRUSTED = [({}, 5, "float32"), ({}, 4, "float64")]
-"""What TensorRT's parser takes, and limits refuses: no documentation says that it is computed so."""
+"""What TensorRT's parser takes and counts as refused: no documentation says that it is computed so."""
 
 
 def model(parameters: dict[str, float], rank: int, dtype: str) -> onnx.ModelProto:
     spec = LRN(**{"size": 5, **parameters}, convention="onnx")
-    shape = [1, 6, 5, 4, 3][:rank]
-    x, y = (helper.make_tensor_value_info(name, ELEMENTS[dtype], shape) for name in "xy")
-    node = helper.make_node(
-        "LRN", ["x"], ["y"], size=spec.size, alpha=spec.alpha, beta=spec.beta, bias=spec.k
-    )
-    graph = helper.make_graph([node], "g", [x], [y])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    attributes = {"size": spec.size, "alpha": spec.alpha, "beta": spec.beta, "bias": spec.k}
+    return unary("LRN", [1, 6, 5, 4, 3][:rank], ELEMENTS[dtype], **attributes)
 
 
 def stated(parameters: dict[str, float], rank: int, dtype: str) -> dict[str, str]:

@@ -66,7 +66,11 @@ Kinds = Mapping[str, str]
 
 
 def normalization_kinds(models: Sequence[ir.Model]) -> Kinds:
-    """The normalization layers of models that are compared."""
+    """The normalization layers of models that are compared, in all of their bodies.
+
+    Args:
+        models: the model that is timed, and the one that it is timed against.
+    """
     return {found.node: found.kind for model in models for found in normalizations(model)}
 
 

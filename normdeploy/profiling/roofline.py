@@ -44,10 +44,16 @@ def roofline(bytes_moved: int, bytes_per_second: float, measured_ms: float) -> R
 
 
 def bytes_moved(nodes: Sequence[ir.Node]) -> int | None:
-    """The sizes of all tensors that enter these nodes from elsewhere, and of those that leave them.
+    """The bytes of all tensors that enter nodes from elsewhere, and of those that leave them.
 
-    A tensor that one of them computes and no other node uses never has to reach the memory. The elements'
-    types are the model's; a fraction of a byte counts as a byte. None where a type or a size is not known.
+    A tensor that one of them computes and no other node uses never has to reach the memory.
+
+    Args:
+        nodes: of one graph, with types and shapes. The elements' types are the model's; a fraction of a byte
+            counts as a byte.
+
+    Returns:
+        None where a type or a size is not known.
     """
     inside = {id(node) for node in nodes}
     entering = {
@@ -68,7 +74,12 @@ def bytes_moved(nodes: Sequence[ir.Node]) -> int | None:
 
 
 def with_input_shapes(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Model:
-    """A copy of a model whose inputs have these shapes, and whatever follows from them."""
+    """A copy of a model whose inputs have these shapes, and its other tensors what follows from them.
+
+    Args:
+        model: it is not changed.
+        shapes: by the inputs' names. A named size is that number wherever the name stands.
+    """
     copy = model.clone()
     sizes: dict[str, int] = {}
     for value in copy.graph.inputs:

@@ -1,4 +1,10 @@
-"""Everything that needs torch: layers that it lacks, and the exporter."""
+"""Everything that needs torch: layers that it lacks, and the exporter.
+
+- modules: LRN within a channel and BatchNorm per activation; they train and export.
+- export: a torch module as an ONNX model.
+- names: the names that its author knows, for the graph's nodes and free axes.
+- source: what the command line takes, a factory or an exported program; never a pickle.
+"""
 
 try:
     import onnxscript  # noqa: F401

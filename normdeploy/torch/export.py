@@ -53,9 +53,29 @@ def export(
         opset: version of the standard operator set, torch's default otherwise.
         fold: whether to fold BatchNorm.
 
+    Returns:
+        What became of each BatchNorm and LRN, with the reason for those that were kept.
+
     Raises:
         ExportError: a module in training mode, or one that torch cannot export.
-        InputError, UsageError: names, shapes or axes that the module does not have.
+        InputError: example inputs that do not fit `forward`.
+        UsageError: names, shapes or axes that the module does not have, or a file that cannot be written.
+
+    Example:
+        >>> import tempfile, torch, normdeploy as nd
+        >>> net = torch.nn.Sequential(
+        ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.LocalResponseNorm(5)
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/net.onnx"
+        ...     report = nd.export(net.eval(), torch.zeros(1, 3, 16, 16), path, dynamic={"input": [0]})
+        ...     y = nd.evaluate(path, {"input": torch.ones(2, 3, 16, 16).numpy()})["output"]
+        >>> y.shape
+        (2, 8, 14, 14)
+        >>> [(layer.node, layer.status, layer.into) for layer in report.batchnorm]
+        [('1', 'folded', '0')]
+        >>> [layer.status for layer in report.lrn]
+        ['recovered']
     """
     if isinstance(module, ExportedProgram):
         if shapes or dynamic:

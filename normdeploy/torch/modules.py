@@ -13,18 +13,26 @@ _HALF = (torch.float16, torch.bfloat16)
 
 
 class IntraChannelLRN(nn.Module):
-    """Local Response Normalization within a channel: y = x / (k + α · mean(x²))^β.
+    """Local Response Normalization within a channel, as Caffe defines it (lrn_layer.cpp, WITHIN_CHANNEL)::
 
-    The mean is over a window of `size` along each spatial axis, with zeros outside the border, divided by
-    size^axes everywhere (as in Caffe). An even size has the window [−size/2, size/2 − 1], as torch pools.
-    Half-precision inputs are squared and summed in float32.
+        y[n, c, p] = x[n, c, p] / (k + α / size^d · Σ_q x[n, c, q]²) ^ β
 
-    Shape: (N, C, D1), (N, C, D1, D2) or (N, C, D1, D2, D3), the output as the input.
+    q runs over the window of p, `size` positions along each of the d spatial axes, with zeros outside the
+    border: α is a factor on the mean of the squares, and the divisor size^d is the same everywhere. An odd
+    size has the window [−(size − 1)/2, (size − 1)/2], an even one [−size/2, size/2 − 1], as torch pools.
+    Caffe takes odd sizes and k = 1 only. `normdeploy.LRN.from_torch(module)` is the same in NumPy.
+
+    Half-precision inputs are squared and summed in float32; nothing is trained. `normdeploy.export` writes it
+    as one node `normdeploy.IntraChannelLRN` with a body of standard operators.
+
+    Shape:
+        - input: (N, C, D1), (N, C, D1, D2) or (N, C, D1, D2, D3), any floating type.
+        - output: shape and type of the input.
 
     Args:
-        size: extent of the window along each spatial axis.
+        size: extent of the window along each spatial axis, at least 1.
         alpha: factor on the window's mean square.
-        beta: exponent.
+        beta: exponent of the denominator.
         k: constant in the denominator.
 
     Raises:
@@ -55,15 +63,24 @@ class IntraChannelLRN(nn.Module):
 class BatchNormPerActivation(nn.Module):
     """Batch normalization with statistics for each (channel, position) over the batch.
 
-    Ioffe & Szegedy, arXiv 1502.03167, Algorithm 1 with every activation normalized on its own; in
-    evaluation mode the moving averages stand for the statistics, with the unbiased variance
-    (Algorithm 2). The module is then a multiplication and an addition of constants.
+    Ioffe & Szegedy, "Batch Normalization", arXiv 1502.03167, Algorithm 1, with every activation normalized on
+    its own; convolutional practice and torch.nn.BatchNorm2d share the statistics of a channel instead.
+    In training, over the N samples of a batch and for each place p of a sample::
 
-    Shape: (N, *shape), the output as the input.
+        μ[p] = mean_n x[n, p]    σ²[p] = mean_n (x[n, p] − μ[p])²
+        y[n, p] = γ[p] · (x[n, p] − μ[p]) / √(σ²[p] + ε) + β[p]
+
+    γ (`weight`) and β (`bias`) are trained. In evaluation mode moving averages stand for μ and σ², the latter
+    unbiased (N / (N − 1) · σ², Algorithm 2); the module is then a product with constants and a sum with
+    constants, which is how `normdeploy.export` writes it.
+
+    Shape:
+        - input: (N, *shape); N at least 2 in training.
+        - output: shape of the input.
 
     Args:
         shape: of one sample, usually (C, H, W).
-        eps: added to the variance.
+        eps: ε, added to the variance.
         momentum: weight of the newest batch in the moving averages.
 
     Raises:

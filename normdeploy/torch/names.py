@@ -18,6 +18,9 @@ def name_nodes_by_module(model: ir.Model) -> None:
 
     The node that gives a module's result has the module's path ("features.norm1"), the others the path and
     their operator ("features.norm1/Pow"). Nodes of the outermost module keep torch's name.
+
+    Args:
+        model: as torch's exporter wrote it, with its metadata; changed in place.
     """
     editor = Editor(model.graph)
     nodes = list(model.graph)
@@ -39,7 +42,7 @@ def name_dimensions(model: ir.Model, names: Mapping[tuple[str, int], str]) -> No
 
     Args:
         model: changed in place.
-        names: (input, axis) -> word.
+        names: (input, axis) -> the word for that axis. Axes that share a symbol have the first one's word.
     """
     words: dict[str, str] = {}
     for value in model.graph.inputs:

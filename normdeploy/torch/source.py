@@ -41,11 +41,16 @@ def export_source(
     opset: int | None = None,
     fold: bool = True,
 ) -> OptimizationReport:
-    """Export what `source` names; see `export` for the other arguments.
+    """Export what a source names.
 
     Args:
         source: `package.module:factory` or `file.py:factory`, a callable that returns a module and its
             example inputs; or the path of a `.pt2` exported program.
+        path: of the file to write.
+        shapes, dynamic, opset, fold: see `export`.
+
+    Returns:
+        What became of each BatchNorm and LRN.
 
     Raises:
         UsageError: a source of another form, or one that is not there.
@@ -68,6 +73,9 @@ def export_source(
 
 def load_program(path: Path) -> ExportedProgram:
     """Read an exported program, of which torch unpickles plain tensors only (weights_only).
+
+    Args:
+        path: of the `.pt2` file.
 
     Raises:
         UsageError: no such file.
