@@ -106,4 +106,6 @@ class Factory(Protocol):
         BackendUnavailable, MissingDependencyError: the runtime cannot work on this machine.
     """
 
-    def __call__(self, model: Path, **options: Any) -> Session | EngineBuilder: ...
+    def __call__(self, model: Path, **options: Any) -> Session | EngineBuilder:
+        """Load the model in this file."""
+        ...

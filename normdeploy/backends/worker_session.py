@@ -127,7 +127,8 @@ class WorkerSession:
         """Make a request, of those that `normdeploy.backends.worker` lists.
 
         Args:
-            header, arrays: the request.
+            header: the request.
+            arrays: what it carries.
             doing: what is done, for the message of a failure: "running the model".
             seconds: how long it takes by intention; this adds to the time limit.
 

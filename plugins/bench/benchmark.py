@@ -38,6 +38,7 @@ Run = Callable[[], None]
 
 
 def main() -> int:
+    """Measure the problems that the command line names; 0 if it could, whatever the goals."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -78,6 +79,8 @@ def main() -> int:
 
 
 def decomposition(torch: Any, size: int) -> Callable[[Any], Any]:
+    """The operator as torch computes it, for x in NCHW order; zeros beyond the border count in the mean."""
+
     def lrn(x: Any) -> Any:
         mean = torch.nn.functional.avg_pool2d(x * x, size, stride=1, padding=size // 2)
         return x / (BIAS + ALPHA * mean) ** BETA
@@ -86,6 +89,15 @@ def decomposition(torch: Any, size: int) -> Callable[[Any], Any]:
 
 
 def measure(torch: Any, kernels: Kernels, problem: Problem, flush: Any, rounds: int) -> dict[str, Any]:
+    """Compare one problem with float64, and time all contestants on it.
+
+    Args:
+        flush: a tensor larger than the L2 cache, which is written before each run.
+        rounds: timed runs of each contestant.
+
+    Raises:
+        RuntimeError: the plugin computes something else.
+    """
     torch.manual_seed(0)
     memory_format = torch.contiguous_format if problem.layout == "NCHW" else torch.channels_last
     x = torch.randn(problem.shape, device="cuda").to(getattr(torch, problem.type))
@@ -134,6 +146,11 @@ def measure(torch: Any, kernels: Kernels, problem: Problem, flush: Any, rounds: 
 
 
 def validate(torch: Any, problem: Problem, expected: Any, actual: Any) -> None:
+    """Compare with what float64 gives.
+
+    Raises:
+        RuntimeError: the largest relative error is beyond the tolerance of the type.
+    """
     error = ((actual.double() - expected).abs() / (expected.abs() + 1e-3)).max().item()
     if not error <= RELATIVE_TOLERANCE[problem.type]:
         raise RuntimeError(f"{problem}: wrong result, relative error {error}")
@@ -161,6 +178,7 @@ def time_in_turn(torch: Any, contestants: dict[str, Run], flush: Any, rounds: in
 
 
 def missed_goals(problem: Problem, row: dict[str, Any]) -> list[str]:
+    """The contestants against which the plugin misses its goal."""
     missed = []
     if problem.layout == "NCHW" and problem.type != "bfloat16" and row["of_copy"] < COPY_GOAL:
         missed.append("copy")
@@ -172,6 +190,7 @@ def missed_goals(problem: Problem, row: dict[str, Any]) -> list[str]:
 
 
 def describe(problem: Problem, row: dict[str, Any]) -> str:
+    """One line for the terminal."""
     shape = "x".join(map(str, problem.shape))
     parts = [
         f"{shape:>15} {problem.layout} {problem.type:>8} size {problem.size:2}:",

@@ -35,6 +35,11 @@ def function_body_model(problem: Problem, alpha: float, beta: float, bias: float
 
 
 def build_engine(trt: Any, logger: Any, model: bytes) -> Any:
+    """The engine of a model, serialized.
+
+    Raises:
+        NotHere: TensorRT-RTX refuses the model.
+    """
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
@@ -47,6 +52,11 @@ def build_engine(trt: Any, logger: Any, model: bytes) -> Any:
 
 
 def load_module() -> Any:
+    """TensorRT-RTX's Python module.
+
+    Raises:
+        NotHere: it is not installed.
+    """
     for name in ("tensorrt_rtx", "tensorrt_rtx_bindings"):
         try:
             return importlib.import_module(name)

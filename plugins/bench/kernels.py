@@ -43,6 +43,11 @@ class Kernels:
         self._library.launchOperation.argtypes = [ctypes.c_void_p] * 5
 
     def operation(self, problem: Problem, alpha: float, beta: float, bias: float) -> Operation:
+        """Plan a call for this GPU.
+
+        Raises:
+            RuntimeError: there is no CUDA device.
+        """
         handle = self._library.createOperation(*problem.kernel_shape(), alpha, beta, bias)
         if handle is None:
             raise RuntimeError("no CUDA device")
@@ -58,6 +63,11 @@ class Operation:
         self.workspace_bytes: int = library.workspaceOf(handle)
 
     def __call__(self, x: Any, y: Any, workspace: Any, stream: int) -> None:
+        """Put the call into a stream.
+
+        Raises:
+            RuntimeError: the launch fails.
+        """
         pointer = workspace.data_ptr() if workspace is not None else None
         status = self._library.launchOperation(self._handle, x.data_ptr(), y.data_ptr(), pointer, stream)
         if status != 0:

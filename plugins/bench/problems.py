@@ -23,10 +23,12 @@ class Problem:
 
     @property
     def element_bytes(self) -> int:
+        """Size of an element."""
         return 4 if self.type == "float32" else 2
 
     @property
     def elements(self) -> int:
+        """Number of elements."""
         batch, channels, height, width = self.shape
         return batch * channels * height * width
 
@@ -38,4 +40,5 @@ class Problem:
 
 
 def all_problems(layouts: tuple[str, ...] = LAYOUTS) -> list[Problem]:
+    """Every shape with every type, size and layout."""
     return [Problem(*parts) for parts in product(SHAPES, TYPES, SIZES, layouts)]

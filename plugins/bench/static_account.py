@@ -64,6 +64,7 @@ class Kernel:
 
 
 def main() -> int:
+    """Write the account as JSON and as a page of Markdown."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -93,6 +94,11 @@ def main() -> int:
 
 
 def compile_kernels(nvcc: str, architecture: int, folder: Path) -> list[Kernel]:
+    """The compiler's report on each kernel.
+
+    Raises:
+        RuntimeError: the report does not have every kernel.
+    """
     flags = [
         "-std=c++17",
         f"-arch=sm_{architecture}",
@@ -120,6 +126,7 @@ def compile_kernels(nvcc: str, architecture: int, folder: Path) -> list[Kernel]:
 
 
 def build_planner(folder: Path) -> Path:
+    """Compile the program that prints the plan of a problem."""
     compiler = shutil.which("c++") or "c++"
     planner = folder / "describe_plan"
     sources = [PLUGINS / "bench" / "describe_plan.cpp", PLUGINS / "intra_channel_lrn" / "plan.cpp"]
@@ -128,6 +135,7 @@ def build_planner(folder: Path) -> Path:
 
 
 def account(gpu: Gpu, kernels: list[Kernel], planner: Path) -> list[dict[str, object]]:
+    """A row for each problem on one GPU."""
     problems = all_problems()
     reserved = 0 if gpu.architecture == 75 else 1024
     limits = (gpu.shared_per_block, gpu.shared_per_multiprocessor, reserved, gpu.multiprocessors)
@@ -154,6 +162,7 @@ def resident_blocks(gpu: Gpu, registers: int, shared_bytes: int) -> int:
 
 
 def row_of(gpu: Gpu, problem: Problem, plan: dict[str, object], blocks: int) -> dict[str, object]:
+    """The plan of one problem with the traffic and the occupancy that follow."""
     loads = float(str(plan["loads_per_element"]))
     return {
         "gpu": gpu.name,
@@ -170,6 +179,7 @@ def row_of(gpu: Gpu, problem: Problem, plan: dict[str, object], blocks: int) -> 
 
 
 def markdown(kernels: list[Kernel], rows: list[dict[str, object]]) -> str:
+    """The page: registers of all kernels, and a selection of the rows."""
     architectures = sorted({one.architecture for one in kernels})
     lines = [
         "# Intra-channel LRN plugin: static account",
@@ -206,6 +216,7 @@ def markdown(kernels: list[Kernel], rows: list[dict[str, object]]) -> str:
 
 
 def markdown_row(row: dict[str, object]) -> str:
+    """A row as a line of the table."""
     tile = "×".join(str(extent) for extent in [*list_of(row["tile"]), row["channels"]])
     shape = "×".join(str(extent) for extent in list_of(row["shape"]))
     shared = float(str(row["shared_bytes"])) / 1024
@@ -217,6 +228,11 @@ def markdown_row(row: dict[str, object]) -> str:
 
 
 def list_of(value: object) -> list[object]:
+    """The value, which is a list.
+
+    Raises:
+        TypeError: it is something else.
+    """
     if not isinstance(value, list):
         raise TypeError(f"expected a list, got {value!r}")
     return value
