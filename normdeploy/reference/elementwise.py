@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -76,18 +77,18 @@ def pow_(x: Array, y: Array) -> Array:
 
 
 def _partial_sums(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    """(n − 1)² for n inputs: n − 1 additions, whose errors the first of the inputs stands for alone."""
-    return (len(inputs) - 1) ** 2
+    """How many additions come before the last, whose error is that of the result."""
+    return len(inputs) - 1
 
 
-@operator("Sum", since=6, rounding=sum_of(_partial_sums))
+@operator("Sum", since=6, rounding=replace(sum_of(_partial_sums), every_operand=True))
 def sum_(*data: Array) -> Array:
     """The sum of all inputs, element by element."""
     require_broadcast(*data)
     return reduce(np.add, data)
 
 
-@operator("Mean", since=6, rounding=FUNCTION.of_sum(_partial_sums))
+@operator("Mean", since=6, rounding=replace(FUNCTION.of_sum(_partial_sums), every_operand=True))
 def mean(*data: Array) -> Array:
     """The mean of all inputs, element by element."""
     require_broadcast(*data)

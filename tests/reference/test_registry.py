@@ -10,7 +10,7 @@ import onnx.helper
 import pytest
 
 from normdeploy.reference import registry
-from normdeploy.reference.delegated import DELEGATED
+from normdeploy.reference.rounding_model import RoundingModel
 
 VARIANTS = [item for variants in registry.OPERATORS.values() for item in variants if item.domain == ""]
 
@@ -66,7 +66,21 @@ def test_variants_are_in_order_and_distinct():
         assert all(first.since < second.since for first, second in pairwise(variants))
 
 
-def test_a_delegated_operator_has_no_implementation_of_its_own():
-    assert not {name for _, name in registry.OPERATORS} & set(DELEGATED)
+def test_lookup_falls_back_on_delegated_operators():
     assert registry.lookup("GridSample", "", 16).since == 16
     assert registry.lookup("GridSample", "", 15) is None
+
+
+def test_why_an_operator_is_missing():
+    assert registry.why_missing("FooBar", "", 21) == "the NumPy reference has no such operator"
+    assert "from opset 20 on" in registry.why_missing("Gelu", "", 19)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [item for variants in registry.OPERATORS.values() for item in variants],
+    ids=lambda item: f"{item.op_type}-{item.since}",
+)
+def test_every_operator_is_classified_and_says_what_it_computes(item):
+    assert isinstance(item.rounding, RoundingModel)
+    assert item.function.__doc__

@@ -1,0 +1,319 @@
+"""Random errors: what each kind of operator is given, and whether real float32 arithmetic stays inside."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from normdeploy.graph.inference import infer
+from normdeploy.graph.io import load
+from normdeploy.reference import Evaluator, registry, rounding
+from normdeploy.reference.rounding import RandomRounding
+from normdeploy.reference.rounding_model import APPROXIMATE_ULPS
+from normdeploy.validation.judge import Judge
+from tests.builders import FLOAT, conv_lrn, model, parsed
+
+U = 2.0**-24
+REACH = np.sqrt(3)
+"""The largest error that is drawn, in standard deviations: it is uniform."""
+
+
+def typed(proto):
+    """With the types of all tensors, by which they are rounded."""
+    graph = load(proto)
+    infer(graph)
+    return Evaluator(graph)
+
+
+def deviation(proto, inputs, seed=0, amplitude=1.0, weights=False):
+    """What rounding adds to the first output."""
+    evaluator = typed(proto)
+    (name, exact), *_ = evaluator.run(inputs).items()
+    return evaluator.run(inputs, rounding=RandomRounding(seed, amplitude, weights=weights))[name] - exact
+
+
+def one(op_type, x, opset=21, weights=(), element=FLOAT, domain="", **attributes):
+    """x -> one operator -> y; further inputs are stored."""
+    names = [f"w{index}" for index in range(len(weights))]
+    proto = model(
+        [helper.make_node(op_type, ["x", *names], ["y"], domain=domain, **attributes)],
+        {"x": (element, x.shape)},
+        {"y": (FLOAT, [None] * x.ndim)},
+        dict(zip(names, weights, strict=True)),
+        opset,
+    )
+    if domain:
+        proto.opset_import.append(helper.make_opsetid(domain, 1))
+    return proto
+
+
+def spread(op_type, x, **rest):
+    """The deviations of one operator."""
+    return deviation(one(op_type, x, **rest), {"x": x})
+
+
+X = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+
+
+# Draws
+
+
+def test_a_seed_decides():
+    proto, inputs = conv_lrn(), {"x": np.random.default_rng(0).normal(size=(1, 3, 6, 6))}
+    np.testing.assert_array_equal(deviation(proto, inputs, 1), deviation(proto, inputs, 1))
+    assert np.all(deviation(proto, inputs, 1) != deviation(proto, inputs, 2))
+
+
+def test_the_amplitude_multiplies():
+    proto, inputs = conv_lrn(), {"x": np.random.default_rng(0).normal(size=(1, 3, 6, 6))}
+    ones, tens = (deviation(proto, inputs, amplitude=amplitude) for amplitude in (1.0, 10.0))
+    np.testing.assert_allclose(tens, 10 * ones, rtol=0, atol=1e-3 * np.abs(tens).max())
+
+
+def test_half_of_an_error_is_common_to_a_channel():
+    errors = spread("Sigmoid", np.ones((40, 50, 16, 16), np.float32))
+    of_channels = errors.mean(axis=(2, 3)).std() / errors.std()
+    assert of_channels == pytest.approx(np.sqrt(1 / 2), rel=0.05)
+
+
+def test_weights_are_exact_unless_another_files_count():
+    proto = parsed("""
+    g (float[N, 2] x) => (float[N, 2] y) <float[2] w = {0.1, 3.0}> { y = Mul (x, w) }""")
+    inputs = {"x": np.ones((500, 2), np.float32)}
+    own, other = (np.abs(deviation(proto, inputs, weights=weights)) for weights in (False, True))
+    assert not own.any()  # a number that float32 holds, times 1
+    assert 0.5 * U < (other / [0.1, 3.0]).max() < (2 + 2) * U * REACH
+
+
+def test_integers_and_their_tensors_are_left_alone():
+    x = np.arange(6).reshape(2, 3)
+    proto = model(
+        [helper.make_node("Mul", ["x", "x"], ["y"])],
+        {"x": (TensorProto.INT64, [2, 3])},
+        {"y": (TensorProto.INT64, [2, 3])},
+    )
+    assert not deviation(proto, {"x": x}, amplitude=1e6).any()
+
+
+# The kinds of operators
+
+
+def test_an_exact_operator_neither_errs_nor_draws():
+    """What follows it is given the same errors as without it."""
+    assert not spread("Relu", X).any()
+    plain = parsed("g (float[2, 3, 8, 8] x) => (float[2, 3, 8, 8] y) { y = Exp (x) }")
+    moved = parsed("g (float[2, 3, 8, 8] x) => (float[2, 3, 8, 8] y) { z = Identity (x) y = Exp (z) }")
+    np.testing.assert_array_equal(deviation(plain, {"x": X}), deviation(moved, {"x": X}))
+
+
+def test_a_correctly_rounded_result_that_the_type_holds_is_exact():
+    integers = np.arange(-8, 8, dtype=np.float32)
+    assert not spread("Mul", integers, weights=[np.float32(3)]).any()
+    errors = spread("Mul", X, weights=[np.float32(0.1)]) / (X * np.float32(0.1).astype(np.float64))
+    assert U / 2 < np.abs(errors).max() < 2 * U * REACH
+
+
+def test_a_conversion_errs_by_the_storage_of_its_result():
+    half = deviation(
+        parsed("g (float[2, 3, 8, 8] x) => (float16[2, 3, 8, 8] y) { y = Cast <to = 10> (x) }"), {"x": X}
+    )
+    assert 0.5 * 2.0**-11 < np.abs(half / X).max() < 2.0**-11 * REACH
+    assert not spread("Cast", X, to=TensorProto.FLOAT).any()
+
+
+def test_a_function_errs_relatively_and_one_of_bounded_range_absolutely_too():
+    x = np.full((50, 50), 1e-6, np.float32)
+    limit = (1 + APPROXIMATE_ULPS) * U * REACH
+    assert np.abs(spread("Atan", x)).max() < limit * 1.01e-6
+    assert 0.9 * APPROXIMATE_ULPS * U < np.abs(spread("Tanh", x)).max() < 1.01 * APPROXIMATE_ULPS * U * REACH
+
+
+def test_an_operand_errs_where_the_operator_cancels():
+    x = np.full((1, 50, 20), 1000, np.float32)
+    ones = np.ones(50, np.float32)
+    errors = spread("BatchNormalization", x, weights=[ones, 0 * ones, 1000 * ones, ones])
+    assert 500 * U < np.abs(errors).max() < 1001 * U * REACH
+
+
+def test_a_sum_errs_by_its_terms_even_where_it_is_zero():
+    x = np.ones((400, 100), np.float32)
+    w = np.repeat([[1.0], [-1.0]], 50, axis=0).astype(np.float32)
+    errors = spread("MatMul", x, weights=[w])
+    # 0.41 · u · √n for each of n operands; in a matrix both halves of an error are an element's own
+    assert errors.std() == pytest.approx(0.41 * U * 10 * 10 * np.sqrt(1 / 2), rel=0.1)
+
+
+@pytest.mark.parametrize(("terms", "counted"), [(16, 16), (512, 512), (5000, 512)])
+def test_a_plain_sum_errs_by_a_share_of_its_terms_up_to_512(terms, counted):
+    errors = spread("ReduceMean", np.ones((300, terms), np.float32), axes=[1], keepdims=1, opset=17)
+    expected = U * (2 + 0.33 * np.sqrt(terms) + 0.2 * counted)
+    assert errors.std() == pytest.approx(np.sqrt(1 / 2) * expected, rel=0.15)
+
+
+def test_a_state_errs_more_after_more_steps():
+    def of(steps):
+        x = np.zeros((steps, 60, 1), np.float32)
+        weights = [np.zeros((1, 40, size), np.float32) for size in (1, 40)]
+        errors = spread("RNN", x, weights=weights, hidden_size=40)
+        return (errors - errors.mean(axis=(2, 3), keepdims=True)).std()
+
+    assert of(64) / of(4) == pytest.approx(4, rel=0.05)
+
+
+def test_a_small_window_of_lrn_keeps_the_error_of_a_large_one_before_it():
+    x = np.ones((1, 64, 20, 20), np.float32)
+    alone = np.abs(spread("LRN", x, size=3, alpha=1.0)[:, 32:]).max()
+    x[:, 4] = 100
+    assert np.abs(spread("LRN", x, size=3, alpha=1.0)[:, 32:]).max() > 100 * alone
+
+
+def test_a_type_decides_how_much():
+    def of(element):
+        x = X.astype(helper.tensor_dtype_to_np_dtype(element))
+        proto = one("Exp", x, element=element)
+        proto.graph.output[0].type.tensor_type.elem_type = element
+        exact = np.exp(x.astype(np.float64))
+        return np.abs(deviation(proto, {"x": x}) / exact).std()
+
+    single, half = of(TensorProto.FLOAT), of(TensorProto.FLOAT16)
+    # half precision is computed in float32 and stored: u + 4 u' against 5 u'
+    assert half / single == pytest.approx((2.0**-11 + 4 * U) / (5 * U), rel=0.05)
+
+
+# The numbers of the derivation, against float32
+
+
+def in_order(x):
+    """Sums along the last axis, one term after the other, in float32."""
+    return np.add.accumulate(x, axis=-1, dtype=np.float32)[..., -1]
+
+
+@pytest.mark.parametrize("drift", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("terms", [64, 512])
+def test_sums_in_order_err_as_derived(terms, drift):
+    """The standard deviation is an upper bound, less than three times what is measured."""
+    x = (np.random.default_rng(terms).normal(size=(3000, terms)) + drift).astype(np.float32)
+    wide = x.astype(np.float64)
+    predicted = (
+        U
+        * np.sqrt(terms)
+        * (
+            rounding._SHARE_OF_SUM * np.abs(wide.sum(axis=1))
+            + rounding._SHARE_OF_TERMS * np.sqrt(np.square(wide).sum(axis=1))
+        )
+    )
+    measured = np.sqrt(np.mean(np.square((in_order(x) - wide.sum(axis=1)) / predicted)))
+    assert 1 / 3 < measured < 1
+
+
+@pytest.mark.parametrize("terms", [64, 128, 512])
+def test_sums_of_equal_terms_err_as_derived(terms):
+    value = np.exp2(np.random.default_rng(terms).uniform(size=5000)).astype(np.float32)
+    exact = terms * value.astype(np.float64)
+    error = (in_order(np.repeat(value[:, None], terms, axis=1)) - exact) / exact
+    measured = np.sqrt(np.mean(np.square(error))) / (U * terms)
+    assert rounding._SHARE_OF_REPEATED_TERMS / 2 < measured < rounding._SHARE_OF_REPEATED_TERMS
+
+
+def test_the_longest_chain_leaves_room_for_4096_equal_terms_in_order():
+    value = np.exp2(np.random.default_rng(0).uniform(size=2000)).astype(np.float32)
+    exact = 4096 * value.astype(np.float64)
+    error = (in_order(np.repeat(value[:, None], 4096, axis=1)) - exact) / exact
+    allowed = U * (2 + 0.33 * 64 + 0.2 * rounding._LONGEST_CHAIN)
+    assert 1 < np.sqrt(np.mean(np.square(error))) / allowed < 4.3
+
+
+# onnxruntime
+
+
+def run(proto, x):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    ).run(None, {"x": x})[0]
+
+
+DOMAINS = {"Acosh": (1, 20), "Log": (1e-6, 20), "Asin": (-1, 1), "Acos": (-1, 1), "Atanh": (-0.99, 0.99)}
+FUNCTIONS = (
+    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cos", "Cosh", "Elu", "Erf", "Exp",
+    "Gelu", "HardSigmoid", "HardSwish", "Log", "Mish", "Selu", "Sigmoid", "Sin", "Sinh", "Softplus",
+    "Softsign", "Tan", "Tanh",
+)  # fmt: skip
+
+
+def error_of(op_type):
+    """The largest error of onnxruntime's function, in standard deviations of the model."""
+    random = np.random.default_rng(0)
+    x = np.concatenate([random.normal(size=2000) * scale for scale in (1e-2, 1, 5)])
+    if op_type in DOMAINS:
+        x = random.uniform(*DOMAINS[op_type], size=6000)
+    x = x.astype(np.float32)
+    proto = one(op_type, x)
+    proto.ir_version = 10
+    exact = Evaluator(proto).run({"x": x})["y"]
+    kind = registry.lookup(op_type, "", 21).rounding
+    deviation = U * ((1 + kind.ulps) * np.abs(exact) + kind.absolute_ulps) + 2.0**-126
+    return np.max(np.abs(run(proto, x) - exact) / deviation)
+
+
+def test_functions_of_onnxruntime_err_by_about_the_ulps_allowed():
+    errors = {op_type: error_of(op_type) for op_type in FUNCTIONS}
+    assert max(errors.values()) < 2, errors
+    assert max(errors.values()) > 0.3, errors  # a tenth of the ulps would not do
+
+
+def cases():
+    random = np.random.default_rng(1)
+    slopes = random.normal(size=(16, 1, 1)).astype(np.float32)
+    small, other = (random.normal(size=(2, 16, 15, 17)).astype(np.float32) for _ in range(2))
+    angles = random.uniform(0, 7, size=(1, 20, 16))
+    turned = random.normal(size=(1, 4, 20, 32)).astype(np.float32)
+    for op_type in ("Elu", "Celu", "Selu", "HardSwish", "LeakyRelu"):
+        yield pytest.param(one(op_type, small), id=op_type)
+    yield pytest.param(one("PRelu", small, weights=[slopes]), id="PRelu")
+    yield pytest.param(one("Sum", small, weights=[other, -other]), id="Sum")
+    yield pytest.param(one("Mean", small, weights=[other, -other]), id="Mean")
+    yield pytest.param(one("GlobalLpPool", small), id="GlobalLpPool")
+    yield pytest.param(one("LpPool", small, kernel_shape=[5, 5]), id="LpPool")
+    rotation = [function(angles).astype(np.float32) for function in (np.cos, np.sin)]
+    yield pytest.param(one("RotaryEmbedding", turned, 23, rotation), id="RotaryEmbedding")
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["noise", "plain"])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 20.0])
+@pytest.mark.parametrize("proto", list(cases()))
+def test_right_runs_of_one_operator_pass(proto, scale, plain):
+    """Operators that had the wrong class once: their rounding was called an error."""
+    proto.ir_version = 10
+    shape = [dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
+    for seed in range(3):
+        x = (np.random.default_rng(seed).normal(size=shape) * scale).astype(np.float32)
+        if plain:
+            x[...] = np.abs(x).flat[0]
+        ours = typed(proto)
+        found = Judge(ours, ours).on({"x": x}).compare("y", run(proto, x))
+        assert found.wrong == 0, found
+        assert found.expected_rounding < 1e-4 * np.abs(ours.run({"x": x})["y"]).max() + 4e-6
+
+
+def test_a_map_that_is_wrong_is_caught():
+    """The room for rounding of a pool over 255 equal numbers is far below a per mille."""
+    x = np.ones((2, 16, 15, 17), np.float32)
+    proto = one("GlobalLpPool", x)
+    ours, actual = typed(proto), run(proto, x)
+    judge = Judge(ours, ours).on({"x": x})
+    assert judge.compare("y", actual).wrong == 0
+    assert judge.compare("y", actual * np.float32(1.0005)).wrong == actual.size
+
+
+def test_lrn_within_a_channel_errs_by_a_window_not_by_one_term():
+    x = np.ones((200, 2, 9, 9), np.float32)
+    errors = spread("IntraChannelLRN", x, domain="normdeploy", size=5, alpha=1.0)[..., 4, 4]
+    relative = errors.std() * 2**0.75
+    expected = U * (1 + APPROXIMATE_ULPS + 0.33 * 5 + 0.2 * 25) * np.sqrt(1 / 2)
+    assert relative == pytest.approx(expected, rel=0.25)
