@@ -14,7 +14,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def resolved_target(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
+def staged(path: str | os.PathLike[str], finish: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Give a path in a fresh folder beside `path`; on success move everything written there into place.
 
     The file that the caller writes has the name of `path`. Files written next to it (an ONNX model's
@@ -77,6 +77,8 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: of the file to write.
+        finish: called with the target once all is in its place, while no other process moves files into
+            the same folder.
 
     Raises:
         UsageError: it cannot be written, or is no file; or several files are meant for standard output.
@@ -90,7 +92,10 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         with _locked_folder(target.parent, f".{target.name[:_NAME_CHARACTERS]}{_MARK}") as folder:
             yield folder / target.name
-            _move_into_place(folder, target)
+            with _alone(target.parent):
+                _move_into_place(folder, target)
+                if finish is not None:
+                    finish(target)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -104,7 +109,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A temporary folder, removed on leaving; one whose process was killed is removed by the next one."""
-    with _locked_folder(Path(tempfile.gettempdir()), _MARK) as folder:
+    with _locked_folder(Path(tempfile.gettempdir()), _MARK) as locked:
+        folder = locked / "files"  # of which others may hold the lock: see `_alone`
+        folder.mkdir()
         yield folder
 
 
@@ -142,6 +149,17 @@ def _remove_leftovers(parent: Path, prefix: str) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, so that two processes do not move files into it at once."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _move_into_place(folder: Path, target: Path) -> None:

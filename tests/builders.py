@@ -1,6 +1,7 @@
 """Builders of small ONNX models: `model` from parts, `Graph` node by node, and a few by name."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -170,3 +171,9 @@ class Graph:
             if not value.type.tensor_type.HasField("shape"):  # behind a function
                 value.type.tensor_type.shape.CopyFrom(onnx.TensorShapeProto(dim=[{}] * 4))
         return model
+
+
+def data_file(path: Path) -> Path:
+    """The file of tensors that was written beside a model: `<name>.<hash of its content>.data`."""
+    (found,) = path.parent.glob(f"{path.name}.????????????????.data")
+    return found

@@ -19,8 +19,9 @@ from normdeploy.engine.record import EngineRecord, sha256
 from normdeploy.engine.shapes import Range, profile_shapes
 from normdeploy.errors import BackendFailure, BackendUnavailable, UsageError, suggestion
 from normdeploy.files import staged
+from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import inferred
-from normdeploy.graph.io import ModelSource, external_files, load, model_name, on_disk
+from normdeploy.graph.io import ModelSource, load, model_name, on_disk
 from normdeploy.inputs.declared import declared_inputs
 
 _COMPILER = "normdeploy.backends.tensorrt.compiler:open_compiler"

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-from google.protobuf.message import DecodeError
 
 from normdeploy.errors import ModelError
-from normdeploy.files import staged
+from normdeploy.files import is_stdout, resolved_target, scratch_folder, staged
+from normdeploy.graph.external_data import (
+    check_external,
+    external_files,
+    external_protos,
+    name_by_content,
+    own_data,
+    remove_unused,
+    set_folder,
+    with_own_attributes,
+    with_own_tensors,
+)
+from normdeploy.graph.protobuf import PROTOBUF_LIMIT, proto_nodes, read_model
 
 ModelSource = str | os.PathLike[str] | onnx.ModelProto | ir.Model
 """A path, a protobuf message or a graph that is loaded already."""
 
-PROTOBUF_LIMIT = 2**31 - 1
-"""No protobuf message can be larger; a model with larger tensors keeps them in a file beside it."""
+_TENSORS = "tensors.data"
+"""The data file's name until its content is known."""
 
 
 def load(source: ModelSource) -> ir.Model:
@@ -35,8 +45,7 @@ def load(source: ModelSource) -> ir.Model:
         _check_proto(source, "the model")
         return _to_ir(source, "the model", base_dir=None)
     path = Path(source)
-    data = _read(path)
-    proto = _parse(data, path)
+    proto, data = read_model(path)
     _check_proto(proto, str(path), path, data)
     return _to_ir(proto, str(path), base_dir=path.parent)
 
@@ -44,9 +53,10 @@ def load(source: ModelSource) -> ir.Model:
 def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool = False) -> None:
     """Write a model whole or not at all, after onnx.checker has passed it with full_check.
 
-    Tensors go into `<name>.data` beside the model when they are too large for one protobuf message, or when
-    some are in such a file already. They are copied one by one, so that a model larger than memory can be
-    written.
+    Tensors go into a file beside the model when they are too large for one protobuf message, or when some are
+    in such a file already. It is called `<name>.<hash of its content>.data`, so that no other model's data is
+    ever replaced; what earlier models at this path had goes last. Tensors are copied one by one, so that a
+    model larger than memory can be written.
 
     Args:
         model: the model.
@@ -57,15 +67,22 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
         ModelError: the checker refuses the model.
         UsageError: the file cannot be written.
     """
-    target = Path(path)
-    with staged(target) as part:
-        large = _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
-        separate = external_data or large or bool(external_files(model))
-        ir.save(model, part, external_data=f"{target.name}.data" if separate else None)
+    model = with_own_attributes(model)
+    large = _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
+    separate = external_data or large or bool(external_files(model))
+    before = set() if is_stdout(path) else own_data(resolved_target(path))
+    with staged(path, finish=lambda target: remove_unused(before | own_data(target))) as part:
+        if separate:
+            data = part.with_name(_TENSORS)
+            ir.save(model, part, external_data=data.name)
+            if data.exists():
+                name_by_content(part, data)
+        else:
+            ir.save(model, part)
         try:
             onnx.checker.check_model(str(part), full_check=True)
         except Exception as error:  # the checker raises many types
-            raise ModelError(f"{target}: not written: {_checker_message(error)}") from error
+            raise ModelError(f"{os.fspath(path)}: not written: {_checker_message(error)}") from error
 
 
 @contextmanager
@@ -74,8 +91,8 @@ def on_disk(model: ModelSource) -> Iterator[Path]:
     if isinstance(model, str | os.PathLike):
         yield Path(model)
         return
-    with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
-        path = Path(folder) / "model.onnx"
+    with scratch_folder() as folder:
+        path = folder / "model.onnx"
         save(load(model), path)
         yield path
 
@@ -100,27 +117,7 @@ def to_proto(model: ir.Model) -> onnx.ModelProto:
             f"the model's tensors take {size / 2**30:.3g} GiB, too much for one "
             f"protobuf message: save it to a file"
         )
-    proto = ir.to_proto(model)
-    if external_files(model):
-        tensors = {
-            name: value.const_value for graph in model.graphs() for name, value in graph.initializers.items()
-        }
-        for tensor in _tensors(proto):
-            if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                data = tensors[tensor.name]
-                assert data is not None
-                tensor.CopyFrom(ir.to_proto(ir.Tensor(data.numpy(), dtype=data.dtype, name=tensor.name)))
-    return proto
-
-
-def external_files(model: ir.Model) -> set[Path]:
-    """The files in which tensors of the model stay until they are used."""
-    return {
-        Path(value.const_value.path).resolve()
-        for graph in model.graphs()
-        for value in graph.initializers.values()
-        if isinstance(value.const_value, ir.ExternalTensor)
-    }
+    return ir.to_proto(with_own_tensors(model))
 
 
 def _tensor_bytes(model: ir.Model) -> int:
@@ -132,34 +129,16 @@ def _tensor_bytes(model: ir.Model) -> int:
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _parse(data: bytes, path: Path) -> onnx.ModelProto:
-    proto = onnx.ModelProto()
-    try:
-        proto.ParseFromString(data)
-    except DecodeError as error:
-        raise ModelError(f"{path}: not an ONNX model, or a truncated one") from error
-    if not proto.HasField("graph"):
-        raise ModelError(f"{path}: not an ONNX model (it holds no graph)")
-    return proto
-
-
 def _check_proto(
     proto: onnx.ModelProto, name: str, path: Path | None = None, data: bytes | None = None
 ) -> None:
     """Check a message; `path` and `data` are the file that it was parsed from."""
-    external = [tensor for tensor in _tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    external = external_protos(proto)
     if external and path is None:
         raise ModelError(f"{name} has external data: pass its path, or load the data first")
     for tensor in external:
         assert path is not None
-        _check_external(tensor, path)
+        check_external(tensor, path)
     try:
         onnx.checker.check_model(str(path) if external else data or proto)
     except Exception as error:  # the checker raises ValidationError, TypeError, UnicodeDecodeError, ...
@@ -172,40 +151,6 @@ def _checker_message(error: Exception) -> str:
     if "topologically sorted" in text:
         return f"the graph has a cycle, or nodes out of order: {text}"
     return f"not a valid ONNX model: {text}" if text else "not a valid ONNX model"
-
-
-def _check_external(tensor: onnx.TensorProto, path: Path) -> None:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
-    folder = path.parent.resolve()
-    file = (folder / location).resolve()
-    if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
-        raise ModelError(
-            f"{path}: tensor '{tensor.name}' refers to external data outside the model's folder: '{location}'"
-        )
-    if not file.is_file():
-        raise ModelError(
-            f"{path}: the external data of tensor '{tensor.name}' is missing: "
-            f"put '{location}' beside the model"
-        )
-    try:
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
-    except ValueError as error:
-        raise ModelError(
-            f"{path}: tensor '{tensor.name}' has a malformed external offset or length"
-        ) from error
-    if offset < 0 or length < 0 or offset + max(length, _nbytes(tensor)) > file.stat().st_size:
-        raise ModelError(f"{path}: the external data of tensor '{tensor.name}' is truncated: '{location}'")
-
-
-def _nbytes(tensor: onnx.TensorProto) -> int:
-    count = 1
-    for dim in tensor.dims:
-        count *= dim
-    try:
-        return int(count * ir.DataType(tensor.data_type).itemsize)
-    except (ValueError, TypeError):
-        return 0
 
 
 def _check_functions(proto: onnx.ModelProto, name: str) -> None:
@@ -232,37 +177,6 @@ def _check_functions(proto: onnx.ModelProto, name: str) -> None:
         visit(key, ())
 
 
-def proto_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """The nodes and those in their subgraphs, of a graph or a function as protobuf holds it."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from proto_nodes(graph.node)
-
-
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor that the file holds: initializers and attributes, in subgraphs and functions too."""
-    yield from _graph_tensors(proto.graph)
-    for function in proto.functions:
-        yield from _node_tensors(function.node)
-
-
-def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _node_tensors(graph.node)
-
-
-def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _graph_tensors(graph)
-
-
 def _to_ir(proto: onnx.ModelProto, name: str, base_dir: Path | None) -> ir.Model:
     try:
         model = ir.from_proto(proto)
@@ -270,7 +184,7 @@ def _to_ir(proto: onnx.ModelProto, name: str, base_dir: Path | None) -> ir.Model
         raise ModelError(f"{name}: not a valid ONNX model: {' '.join(str(error).split())}") from error
     _forget_negative_sizes(model)
     if base_dir is not None:
-        ir.external_data.set_base_dir(model.graph, base_dir)
+        set_folder(model, base_dir)
     return model
 
 

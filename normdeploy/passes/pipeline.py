@@ -19,7 +19,8 @@ from rich.console import RenderableType
 from normdeploy.choices import Target
 from normdeploy.graph.inference import infer
 from normdeploy.graph.initializers import free_initializers
-from normdeploy.graph.io import ModelSource, external_files, load, save, to_proto
+from normdeploy.graph.external_data import external_files
+from normdeploy.graph.io import ModelSource, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.lower_lrn import LowerLRN
@@ -71,11 +72,9 @@ class Optimized(Result):
             ModelError: onnx.checker refuses the model.
             UsageError: the file cannot be written.
         """
-        data = Path(f"{path}.data").resolve()
-        replaces_own = data in external_files(self.graph)
         save(self.graph, path, external_data=self._external_data)
-        if replaces_own:
-            self.graph = load(path)  # the tensors have moved within that file
+        if not all(file.exists() for file in external_files(self.graph)):
+            self.graph = load(path)  # it took the place of the model that its tensors were read from
 
 
 def optimize(

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from normdeploy.errors import ModelError, UsageError
 from normdeploy.graph import io
 from normdeploy.graph.io import external_files, load, model_name, on_disk, save, to_proto
-from tests.builders import conv_lrn, model, unary
+from tests.builders import conv_lrn, data_file, model, unary
 
 SUM = {"x": (TensorProto.FLOAT, [4])}, {"y": (TensorProto.FLOAT, [4])}
 
@@ -191,20 +191,20 @@ class TestSave:
     def test_tensors_beside_the_model_where_asked_for(self, tmp_path):
         proto = conv_lrn()
         save(load(proto), tmp_path / "m.onnx", external_data=True)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "m.onnx.data"]
+        assert set(tmp_path.iterdir()) == {tmp_path / "m.onnx", data_file(tmp_path / "m.onnx")}
         assert_same(load(tmp_path / "m.onnx"), proto)
 
     def test_tensors_beside_the_model_where_they_were_before(self, tmp_path):
         proto = with_weights_beside(tmp_path / "m.onnx")
         save(load(tmp_path / "m.onnx"), tmp_path / "n.onnx")
         (tmp_path / "weights.bin").unlink()
-        assert external_files(load(tmp_path / "n.onnx")) == {(tmp_path / "n.onnx.data").resolve()}
+        assert external_files(load(tmp_path / "n.onnx")) == {data_file(tmp_path / "n.onnx").resolve()}
         assert_same(load(tmp_path / "n.onnx"), proto)
 
     def test_tensors_beside_the_model_where_one_message_has_no_room(self, tmp_path, monkeypatch):
         monkeypatch.setattr(io, "PROTOBUF_LIMIT", 1000)
         save(load(conv_lrn()), tmp_path / "m.onnx")
-        assert (tmp_path / "m.onnx.data").is_file()
+        assert data_file(tmp_path / "m.onnx").is_file()
 
     def test_a_model_over_itself(self, tmp_path):
         proto = with_weights_beside(tmp_path / "m.onnx", "m.onnx.data")

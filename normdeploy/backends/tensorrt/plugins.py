@@ -12,7 +12,7 @@ from onnx import helper
 
 from normdeploy.backends.tensorrt.messages import Messages
 from normdeploy.errors import BackendUnavailable, UsageError
-from normdeploy.graph.io import proto_nodes
+from normdeploy.graph.protobuf import proto_nodes
 from normdeploy.plugin.library import PluginOperator
 
 

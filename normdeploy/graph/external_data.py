@@ -1,0 +1,209 @@
+"""Tensors whose numbers stand in files beside the model: the one gate that they pass, and where they go.
+
+A file may name any path for its tensors. Only regular files inside the model's folder are read, after links
+are followed, and only where they hold as many bytes as the tensor takes.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import math
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from normdeploy.errors import ModelError
+from normdeploy.graph.protobuf import proto_tensors, read_model
+
+_HASH_CHARACTERS = 16
+_MODEL_SUFFIXES = (".onnx", ".pb")
+"""Of files that may refer to data in their folder."""
+
+
+def external_protos(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """The tensors of a message that keep their numbers elsewhere."""
+    return [tensor for tensor in proto_tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+
+
+def check_external(tensor: onnx.TensorProto, path: Path) -> None:
+    """Let a tensor of the model at `path` through the gate.
+
+    Raises:
+        ModelError: its file is outside the model's folder, missing, no regular file or too short.
+    """
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
+    named = f"{path}: the external data of tensor '{tensor.name}'"
+    try:
+        folder = path.parent.resolve()
+        file = (folder / location).resolve()
+        inside = bool(location) and not Path(location).is_absolute() and file.is_relative_to(folder)
+        is_file = inside and file.is_file()
+        size = file.stat().st_size if is_file else 0
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{named} cannot be read: '{_shortened(location)}' ({reason})") from error
+    if not inside:
+        raise ModelError(
+            f"{path}: tensor '{tensor.name}' refers to external data outside the model's folder: "
+            f"'{_shortened(location)}'"
+        )
+    if not is_file:
+        raise ModelError(f"{named} is missing: put '{_shortened(location)}' beside the model")
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: tensor '{tensor.name}' has a malformed external offset or length"
+        ) from error
+    if offset < 0 or length < 0 or offset + max(length, _nbytes(tensor)) > size:
+        raise ModelError(f"{named} is truncated: '{_shortened(location)}'")
+
+
+def _shortened(text: str, characters: int = 100) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}..."
+
+
+def _nbytes(tensor: onnx.TensorProto) -> int:
+    try:
+        return int(math.prod(tensor.dims) * ir.DataType(tensor.data_type).itemsize)
+    except (ValueError, TypeError):
+        return 0
+
+
+def external_tensors(model: ir.Model) -> Iterator[ir.ExternalTensor]:
+    """The tensors of a loaded model that stay in files until they are used: weights and attributes."""
+    for graph in _all_graphs(model):
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                yield value.const_value
+        for _, _, tensor in _external_attributes(graph):
+            yield from [tensor] if isinstance(tensor, ir.ExternalTensor) else tensor
+
+
+def external_files(model: ir.Model) -> set[Path]:
+    """The files in which tensors of the model stay until they are used."""
+    return {Path(tensor.path).resolve() for tensor in external_tensors(model)}
+
+
+def _all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
+    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+        yield graph
+        yield from graph.subgraphs()
+
+
+def _external_attributes(
+    graph: ir.Graph,
+) -> Iterator[tuple[ir.Node, ir.Attr, ir.ExternalTensor | list[ir.ExternalTensor]]]:
+    """The attributes of a graph's own nodes that hold external tensors."""
+    for node in graph:
+        for attribute in list(node.attributes.values()):
+            if attribute.is_ref():
+                continue
+            if attribute.type == ir.AttributeType.TENSOR:
+                tensor = attribute.as_tensor()
+                if isinstance(tensor, ir.ExternalTensor):
+                    yield node, attribute, tensor
+            elif attribute.type == ir.AttributeType.TENSORS:
+                tensors = [item for item in attribute.as_tensors() if isinstance(item, ir.ExternalTensor)]
+                if tensors:
+                    yield node, attribute, tensors
+
+
+def set_folder(model: ir.Model, folder: Path) -> None:
+    """Let every external tensor be read from the model's folder."""
+    for tensor in external_tensors(model):
+        tensor.base_dir = folder
+
+
+def with_own_attributes(model: ir.Model) -> ir.Model:
+    """The model, or a copy of it, whose nodes' attributes hold their tensors themselves."""
+    if not any(True for graph in _all_graphs(model) for _ in _external_attributes(graph)):
+        return model
+    copy = model.clone()
+    for graph in _all_graphs(copy):
+        for node, attribute, _ in _external_attributes(graph):
+            if attribute.type == ir.AttributeType.TENSOR:
+                node.attributes.add(ir.AttrTensor(attribute.name, _loaded(attribute.as_tensor())))
+            else:
+                tensors = [_loaded(tensor) for tensor in attribute.as_tensors()]
+                node.attributes.add(ir.AttrTensors(attribute.name, tensors))
+    return copy
+
+
+def with_own_tensors(model: ir.Model) -> ir.Model:
+    """The model, or a copy of it, that holds all of its tensors itself."""
+    if not any(True for _ in external_tensors(model)):
+        return model
+    own = with_own_attributes(model)
+    copy = model.clone() if own is model else own
+    for graph in _all_graphs(copy):
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                value.const_value = _loaded(value.const_value)
+    return copy
+
+
+def _loaded(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+    if not isinstance(tensor, ir.ExternalTensor):
+        return tensor
+    return ir.Tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=tensor.name)
+
+
+def name_by_content(model: Path, data: Path) -> None:
+    """Give a data file the name `<model>.<hash of its content>.data`, and tell the model beside it.
+
+    No two contents share a name: writing a model never changes what another one reads.
+    """
+    digest = hashlib.sha256()
+    with data.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    name = f"{model.name}.{digest.hexdigest()[:_HASH_CHARACTERS]}.data"
+    data.rename(data.with_name(name))
+    proto, _ = read_model(model)
+    for tensor in external_protos(proto):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = name
+    model.write_bytes(proto.SerializeToString())
+
+
+def own_data(model: Path) -> set[Path]:
+    """The data files that the model at a path has, or was to have when a process was killed.
+
+    Those that bear the hash of their content were written here. `<model>.data` is what other tools write; it
+    counts only while the model refers to it.
+    """
+    hashed = re.compile(rf"{re.escape(model.name)}\.[0-9a-f]{{{_HASH_CHARACTERS}}}\.data")
+    beside = model.parent.glob(f"{glob.escape(model.name)}.*")
+    found = {file for file in beside if hashed.fullmatch(file.name)}
+    plain = model.with_name(f"{model.name}.data")
+    if plain.is_file() and model.is_file() and _mentions(model, plain.name):
+        found.add(plain)
+    return found
+
+
+def remove_unused(files: set[Path]) -> None:
+    """Remove data files that no model in their folder refers to."""
+    for file in files:
+        models = (other for other in file.parent.iterdir() if other.suffix in _MODEL_SUFFIXES)
+        if not any(_mentions(model, file.name) for model in models if model.is_file()):
+            file.unlink(missing_ok=True)
+
+
+def _mentions(model: Path, name: str) -> bool:
+    """Whether a file holds a name, as a model does that refers to a data file; if in doubt, yes."""
+    try:
+        with model.open("rb") as file:
+            if not model.stat().st_size:
+                return False
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return content.find(name.encode()) >= 0
+    except (OSError, ValueError):
+        return True
