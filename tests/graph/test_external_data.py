@@ -170,7 +170,7 @@ def short(folder: Path) -> str:
         lambda folder: "/etc/passwd", lambda folder: "", lambda folder: "a\0b", lambda folder: "x" * 5000,
         lambda folder: "/dev/zero", lambda folder: "missing",
     ],
-    ids=["outside", "link", "pipe", "folder", "short", "absolute", "none", "nul", "long", "device", "lacking"],
+    ids=["outside", "link", "pipe", "folder", "short", "absolute", "none", "nul", "long", "device", "lost"],
 )  # fmt: skip
 def test_no_tensor_passes_the_gate_unseen(tmp_path, place, hostile):
     """Wherever in the file a tensor stands; refused in one line before anything is read."""
