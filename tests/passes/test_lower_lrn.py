@@ -14,6 +14,7 @@ import normdeploy as nd
 from models.light import light_model
 from normdeploy import LRN
 from normdeploy.passes import Optimized, Target, optimize
+from tests.builders import model
 
 TARGETS: tuple[Target, ...] = ("ort-cpu", "tensorrt", "portable")
 SHAPES = {
@@ -38,23 +39,18 @@ def operator(
     opset: int = 17,
 ) -> onnx.ModelProto:
     """A model of one node, named norm."""
-    across = spec.region == "across"
-    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     dims = [f"d{axis}" if axis in dynamic else size for axis, size in enumerate(shape)]
-    x, y = (helper.make_tensor_value_info(name, element, dims) for name in "xy")
+    parameters = {"size": spec.size, "alpha": spec.alpha, "beta": spec.beta, "bias": spec.k}
+    declared = (helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), dims)
+    across = spec.region == "across"
+    domain = "" if across else "normdeploy"
     node = helper.make_node(
-        "LRN" if across else "IntraChannelLRN",
-        ["x"],
-        ["y"],
-        name="norm",
-        domain="" if across else "normdeploy",
-        size=spec.size,
-        alpha=spec.alpha,
-        beta=spec.beta,
-        bias=spec.k,
+        "LRN" if across else "IntraChannelLRN", ["x"], ["y"], name="norm", domain=domain, **parameters
     )
-    opsets = [helper.make_opsetid("", opset), *([] if across else [helper.make_opsetid("normdeploy", 1)])]
-    return helper.make_model(helper.make_graph([node], "g", [x], [y]), opset_imports=opsets, ir_version=8)
+    made = model([node], {"x": declared}, {"y": declared}, opset=opset)
+    if domain:
+        made.opset_import.add(domain=domain, version=1)
+    return made
 
 
 def spec_of(region: str, size: int, beta: float = 0.75, k: float = 1.0, alpha: float = 1.5) -> LRN:
@@ -207,8 +203,8 @@ def test_the_form_goes_by_size() -> None:
 
 
 def test_what_cannot_be_lowered_is_kept() -> None:
-    model = operator(spec_of("across", 3), (1, 6, 4, 4), opset=6)
-    (record,) = optimize(model, target="ort-cpu", verify=False).report.lrn
+    old = operator(spec_of("across", 3), (1, 6, 4, 4), opset=6)
+    (record,) = optimize(old, target="ort-cpu", verify=False).report.lrn
     assert (record.status, "need opset 7" in record.reason) == ("kept", True)
     flat = operator(spec_of("across", 3), (4, 6))
     (record,) = optimize(flat, target="ort-cpu", verify=False).report.lrn
@@ -216,9 +212,9 @@ def test_what_cannot_be_lowered_is_kept() -> None:
 
 
 def test_the_body_comes_and_goes_with_the_operator() -> None:
-    model = operator(spec_of("within", 3), (1, 6, 4, 4))
-    assert not model.functions
-    portable = optimize(model).model
+    bare = operator(spec_of("within", 3), (1, 6, 4, 4))
+    assert not bare.functions
+    portable = optimize(bare).model
     assert [function.name for function in portable.functions] == ["IntraChannelLRN"]
     lowered = optimize(portable, target="ort-cpu").model
     assert not lowered.functions
