@@ -23,7 +23,11 @@ class Editor:
         self._outer: Editor | None = None
 
     def inside(self, graph: ir.Graph) -> Editor:
-        """An editor of a graph that this one contains."""
+        """An editor of a graph inside this one; the two share the names that are taken.
+
+        Args:
+            graph: a subgraph of a node, at any depth.
+        """
         inner = Editor(graph, in_function=self._in_function)
         inner._outer = self
         return inner
@@ -42,7 +46,7 @@ class Editor:
         return names
 
     def unique(self, name: str) -> str:
-        """The name, or the name with a number where it is taken."""
+        """A name that is not taken, and is from now on: the one given, or with a number behind it."""
         candidate, number = name, 0
         while candidate in self._names:
             number += 1
@@ -51,11 +55,16 @@ class Editor:
         return candidate
 
     def release(self, name: str) -> None:
-        """Free a name whose tensor is gone or renamed."""
+        """Free a name whose tensor is gone, or has another name by now."""
         self._names.discard(name)
 
     def constant(self, name: str, array: NDArray[Any]) -> ir.Value:
-        """A new constant; it gets the name unless that is taken."""
+        """A new constant: an initializer, or in a function the result of a Constant node.
+
+        Args:
+            name: of the tensor, unless it is taken.
+            array: its value.
+        """
         name = self.unique(name)
         tensor = ir.Tensor(array, name=name)
         if self._in_function:
@@ -70,7 +79,13 @@ class Editor:
         return value
 
     def set_input(self, node: ir.Node, index: int, value: ir.Value) -> None:
-        """Connect an input of a node, which may be one beyond those that it has."""
+        """Connect an input of a node.
+
+        Args:
+            node: the node.
+            index: of the input; it may be one beyond those that the node has.
+            value: what the node is to read there.
+        """
         if index >= len(node.inputs):
             node.resize_inputs(index + 1)
         node.replace_input_with(index, value)
@@ -79,6 +94,12 @@ class Editor:
         """Give a node a constant of its own; others that read the old one keep it.
 
         The new one takes over the name of an old initializer that nothing reads any more.
+
+        Args:
+            node: the node.
+            index: of the input that becomes the constant.
+            array: its value.
+            fallback_name: of the constant where the node has no such input yet.
         """
         old = node.inputs[index] if index < len(node.inputs) else None
         if old is not None:
@@ -89,7 +110,12 @@ class Editor:
         self.set_input(node, index, self.constant(name, array))
 
     def replace(self, node: ir.Node, replacement: ir.Node) -> None:
-        """Put a node with one output in the place of another; the tensor keeps its name, type and shape."""
+        """Put a node in the place of another; the tensor that they make keeps its name, type and shape.
+
+        Args:
+            node: a node of this graph, of whose outputs only the first is used.
+            replacement: a node with one output that is in no graph yet.
+        """
         old, new = node.outputs[0], replacement.outputs[0]
         new.name, new.type, new.shape = old.name, old.type, old.shape
         self.graph.insert_before(node, replacement)
@@ -97,7 +123,12 @@ class Editor:
         self.graph.remove(node, safe=True)
 
     def bypass(self, node: ir.Node, source: ir.Value) -> None:
-        """Take a node with one output out; the tensor that it read takes its result's place and name."""
+        """Take a node out; the tensor that it reads takes the place and the name of its result.
+
+        Args:
+            node: a node of this graph, of whose outputs only the first is used.
+            source: what it reads.
+        """
         result = node.outputs[0]
         name = result.name
         if source.type is None:
@@ -108,7 +139,12 @@ class Editor:
         source.name = name
 
     def skip(self, node: ir.Node, source: ir.Value) -> None:
-        """Take a node with one output out; those that read its result read `source`, which keeps its name."""
+        """Take a node out; what read its result reads the tensor that it reads, which keeps its name.
+
+        Args:
+            node: a node of this graph, of whose outputs only the first is used.
+            source: what it reads.
+        """
         ir.convenience.replace_all_uses_with(node.outputs[0], source, replace_graph_outputs=True)
         self.graph.remove(node, safe=True)
 

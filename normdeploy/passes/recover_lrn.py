@@ -42,7 +42,12 @@ _FACTORS = ("Pow", "Reciprocal", "Exp", "Div", "Mul", "Cast", "Identity", "Trans
 
 
 class RecoverLRN(ir.passes.InPlacePass):
-    """Put one node in the place of each decomposed LRN, if and only if it computes the same."""
+    """Put one node in the place of each decomposed LRN, if and only if it computes the same.
+
+    Args:
+        report: receives what became of each.
+        target: what the model is for, which decides whose LRN operator has to take it.
+    """
 
     def __init__(self, report: OptimizationReport, target: Target = "portable") -> None:
         super().__init__()
@@ -87,7 +92,14 @@ class RecoverLRN(ir.passes.InPlacePass):
 
 @dataclass(frozen=True)
 class _Match:
-    """The node `end` computes x · base^−beta."""
+    """The node `end` computes x · base^−β.
+
+    Args:
+        end: the node.
+        x: what is normalized.
+        power: the formula of the result.
+        chain: the nodes from the square of x to `end`, in order.
+    """
 
     end: ir.Node
     x: ir.Value
@@ -96,7 +108,7 @@ class _Match:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the nodes in the chain."""
         return tuple(node_name(node) for node in self.chain)
 
 

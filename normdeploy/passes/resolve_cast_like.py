@@ -11,7 +11,7 @@ from normdeploy.graph.edit import Editor
 
 
 class ResolveCastLike(ir.passes.InPlacePass):
-    """Replace CastLike where the type is known."""
+    """Put a Cast in the place of each CastLike of the main graph whose type is known."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         editor, modified = Editor(model.graph), False

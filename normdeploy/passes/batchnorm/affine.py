@@ -46,7 +46,7 @@ class Affine:
 
     @property
     def channels(self) -> int:
-        """C."""
+        """How many channels there are, C."""
         return self.scale.size
 
     @property

@@ -102,7 +102,14 @@ class FoldPlan:
 
 
 def set_constant(node: ir.Node, index: int, array: NDArray[Any], what: str) -> Edit:
-    """The edit that gives a node a constant of its own."""
+    """The edit that gives a node a constant of its own.
+
+    Args:
+        node: the node.
+        index: of the input that becomes the constant.
+        array: its value.
+        what: ends the constant's name where the node has no such input yet.
+    """
     name = f"{node_name(node)}.{what}"
     return lambda editor: editor.set_constant(node, index, array, name)
 
@@ -174,7 +181,7 @@ def _check_rounding(
 
 
 def wider_type(node: ir.Node, parameter: NDArray[Any]) -> np.dtype[Any]:
-    """The type of a BatchNormalization's parameter, or that of its input if it holds more digits."""
+    """The type of a BatchNormalization's parameter, or that of what it reads if that holds more digits."""
     source = node.inputs[0]
     known = None if source is None or source.dtype is None else np.dtype(source.dtype.numpy())
     if known is not None and known.itemsize > parameter.dtype.itemsize:

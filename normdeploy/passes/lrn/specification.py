@@ -116,9 +116,16 @@ def _why_refused(spec: LRN, x: ir.Value, target: Target) -> dict[str, str]:
 
 
 def clip(spec: LRN, channels: int) -> LRN | None:
-    """The same normalization with the smallest size that covers all channels; None if its size is smaller.
+    """The same normalization with the smallest size that covers all channels.
 
     A window of 2C − 1 around any of C channels holds them all, whatever lies beyond.
+
+    Args:
+        spec: a normalization across channels.
+        channels: C.
+
+    Returns:
+        The normalization; None if no smaller size does what this one does.
     """
     size = 2 * channels - 1
     before, after = spec.window

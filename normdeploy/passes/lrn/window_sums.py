@@ -106,12 +106,12 @@ class WindowSums:
         return WindowSums(self.dimensions, (Term(term.coefficient**2, maps),), 2)
 
     def scaled(self, factor: float) -> WindowSums:
-        """factor · v."""
+        """factor · v, elementwise."""
         terms = tuple(replace(term, coefficient=term.coefficient * factor) for term in self.terms)
         return replace(self, terms=terms, constant=self.constant * factor)
 
     def plus_constant(self, amount: float) -> WindowSums:
-        """v + amount."""
+        """v + amount, elementwise."""
         return replace(self, constant=self.constant + amount)
 
     def plus(self, other: WindowSums) -> WindowSums | None:
@@ -152,7 +152,7 @@ class WindowSums:
         return self.with_map(index, lambda old, n: axis_map.pad(old, n, before, after))
 
     def permuted(self, order: Sequence[int]) -> WindowSums:
-        """ONNX Transpose."""
+        """With the dimensions in another order, as ONNX Transpose takes it."""
         terms = tuple(Term(term.coefficient, tuple(term.maps[i] for i in order)) for term in self.terms)
         return replace(self, dimensions=tuple(self.dimensions[i] for i in order), terms=terms)
 
