@@ -72,7 +72,12 @@ def histogram(
 
 
 def scatter(horizontal: Numbers, vertical: Numbers, *, x: str, y: str) -> Svg:
-    """Points, and the diagonal on which both are equal."""
+    """Points, and the diagonal on which both are equal.
+
+    Args:
+        horizontal, vertical: where each point is, across and up.
+        x, y: the axes' labels.
+    """
     figure, axes = _axes(x, y)
     span = [float(np.min(horizontal)), float(np.max(horizontal))] if len(horizontal) else [0.0, 1.0]
     axes.plot(span, span, color=_COLOURS["faint"], linewidth=0.8, zorder=1)
@@ -163,7 +168,13 @@ def lines(
 
 
 def bars(labels: Sequence[str], values: Numbers, *, x: str) -> Svg:
-    """Horizontal bars from top to bottom, each with its label."""
+    """Horizontal bars from top to bottom.
+
+    Args:
+        labels: one for each bar; long ones are shortened in the middle.
+        values: the bars' lengths.
+        x: the axis' label.
+    """
     figure, axes = _axes(x, "", height=0.8 + _ROW * max(len(labels), 1))
     axes.barh(range(len(labels)), values, color=_COLOURS["accent"], alpha=0.85, height=0.7)
     axes.set_yticks(range(len(labels)), [_shortened(label) for label in labels], parse_math=False)

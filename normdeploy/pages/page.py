@@ -23,7 +23,12 @@ class Cell:
 
 
 class Page:
-    """One HTML document. Texts are plain, and escaped when the page is written."""
+    """One HTML document. Texts are plain, and escaped when the page is written.
+
+    Args:
+        title: in the browser's tab and at the top.
+        subtitle: below it.
+    """
 
     def __init__(self, title: str, subtitle: str = "") -> None:
         self._title = title
@@ -33,7 +38,12 @@ class Page:
             self._add(_element("p", subtitle, "subtitle"))
 
     def add_badge(self, text: str, tone: Tone) -> None:
-        """The page's result in a word or two."""
+        """The page's result.
+
+        Args:
+            text: a word or two.
+            tone: how good that is.
+        """
         self._add(f"<div>{_element('span', text, f'badge {tone}')}</div>")
 
     def add_heading(self, text: str) -> None:
@@ -50,6 +60,11 @@ class Page:
         """A table, which scrolls inside its own box where it is too wide.
 
         A column is set as numbers, to the right, if every cell of it is a number or a dash.
+
+        Args:
+            headings: of the columns.
+            rows: a cell for each heading.
+            caption: above the table.
 
         Raises:
             ValueError: a row of another length than the headings.
@@ -77,7 +92,12 @@ class Page:
         )
 
     def add_figure(self, figure: Svg, caption: str) -> None:
-        """A chart; consecutive ones stand side by side where there is room."""
+        """A chart; consecutive ones stand side by side where there is room.
+
+        Args:
+            figure: from `charts`.
+            caption: above it, also for those who cannot see it.
+        """
         if not self._in_figures:
             self._add('<div class="figures">')
             self._in_figures = True

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from normdeploy.dtypes import Array
 
 EDGES: NDArray[np.float64] = np.logspace(-20, 20, 241)
-"""Of the histogram's bins: 6 per power of ten."""
+"""The edges of the histogram's bins, 6 for each power of ten."""
 
 SAMPLE = 2000
-"""Elements that are kept."""
+"""How many elements are kept: enough to fill a scatter plot, which then takes 240 kB of a page."""
 
 _SEED = 0
+"""Of the sample: the same data gives the same page."""
 
 
 @dataclass

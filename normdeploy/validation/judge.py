@@ -33,12 +33,22 @@ class Judge:
         self._seed = seed
 
     def on(self, inputs: Mapping[str, Array], on_node: NodeObserver | None = None) -> Case:
-        """The case of one batch of inputs; `on_node` sees the deployed model computed in the reference."""
+        """The case of one batch.
+
+        Args:
+            inputs: the batch.
+            on_node: sees the nodes of the deployed model as the reference computes them.
+        """
         return Case(self._deployed, self._original, self._tolerance, self._seed, inputs, on_node)
 
 
 class Case:
-    """One batch of inputs, with what is right for it."""
+    """One batch of inputs, with what is right for it: `expected`, the reference's outputs by name.
+
+    Args:
+        deployed, original, tolerance, seed: the judge's.
+        inputs, on_node: see `Judge.on`.
+    """
 
     def __init__(
         self,
@@ -59,7 +69,12 @@ class Case:
         )
 
     def compare(self, name: str, actual: Array) -> TensorComparison:
-        """Compare an output of the reference's shape with the reference's."""
+        """Compare an output with the reference's.
+
+        Args:
+            name: of the output.
+            actual: what a backend gave, of the reference's shape.
+        """
         expected = self.expected[name]
         if isinstance(self._judged_by, Tolerance):
             return compare(actual, expected, self._judged_by.allowed(expected))

@@ -114,7 +114,11 @@ class RoundingNoise:
 
 
 def factor(elements: int) -> float:
-    """√(2 ln(N / p)): how many standard deviations the largest of N normal variables may reach."""
+    """√(2 ln(N / p)): how many standard deviations the largest of N normal variables may reach.
+
+    Args:
+        elements: N.
+    """
     return math.sqrt(2 * math.log(max(elements, 1) / _PROBABILITY))
 
 

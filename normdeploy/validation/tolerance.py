@@ -13,13 +13,21 @@ from normdeploy.errors import UsageError
 
 @dataclass(frozen=True)
 class Tolerance:
-    """An element may be off by relative · |reference| + absolute, as in numpy.isclose."""
+    """An element may be off by relative · |reference| + absolute, as in numpy.isclose.
+
+    Args:
+        relative, absolute: 0 or more.
+    """
 
     relative: float
     absolute: float
 
     def allowed(self, expected: NDArray[Any]) -> NDArray[np.float64]:
-        """The largest permitted error of each element; 0 for types that are not floating."""
+        """The largest permitted error of each element.
+
+        Args:
+            expected: what the reference computes. Types that are not floating have to be equal.
+        """
         if expected.dtype != np.float64:
             return np.zeros(expected.shape)
         with np.errstate(all="ignore"):
@@ -27,7 +35,13 @@ class Tolerance:
 
 
 def given_tolerance(rtol: float | None, atol: float | None) -> Tolerance | None:
-    """The tolerance of two options, the one that is not given being 0; None if neither is.
+    """The tolerance of two options.
+
+    Args:
+        rtol, atol: relative and absolute; one that is not given is 0.
+
+    Returns:
+        None if neither is given.
 
     Raises:
         UsageError: a negative number, or NaN.

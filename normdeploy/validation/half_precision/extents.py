@@ -130,7 +130,12 @@ def _extent(x: Wide | None, sums: Wide, over: NDArray[np.bool_], under: NDArray[
 
 
 def lost(exact: Wide, half: Wide) -> NDArray[np.bool_]:
-    """Where a finite result in half precision is further from the exact one than rounding explains."""
+    """Where a finite result in half precision is further from the exact one than rounding explains.
+
+    Args:
+        exact: the results.
+        half: the same in half precision.
+    """
     with np.errstate(all="ignore"):
         far: NDArray[np.bool_] = np.isfinite(half) & (np.abs(half - exact) > _LOST * np.abs(exact))
     return far

@@ -72,6 +72,9 @@ class OverflowWatch:
     """Looks at what the normalization layers of a model's main graph are given while the reference runs.
 
     Call `start` with each batch's inputs, and pass `on_node` to `Evaluator.run`. No tensor is held.
+
+    Args:
+        model: whose layers are watched; the reference has to run the same model.
     """
 
     def __init__(self, model: ir.Model) -> None:
@@ -112,6 +115,9 @@ def static_findings(model: ir.Model) -> list[HalfPrecision]:
     A BatchNorm's variances and factors are in the file. Behind one (and a Relu, a MaxPool, ...) the
     channels of an LRN's input have mean squares of about γ² + β²; the expected sum of squares in a window is
     their window sum.
+
+    Args:
+        model: a loaded model.
     """
     found = []
     for node in model.graph:
@@ -130,7 +136,12 @@ def static_findings(model: ir.Model) -> list[HalfPrecision]:
 def findings_on_data(
     model: ir.Model, data: Data, progress: Callable[[int, int], None] | None = None
 ) -> list[HalfPrecision]:
-    """What the reference meets on inputs from an .npz file, or on arrays by name.
+    """What the reference meets on a user's inputs.
+
+    Args:
+        model: whose layers are watched.
+        data: the path of an .npz file, or arrays by name.
+        progress: called with the number of samples done and of all samples.
 
     Raises:
         InputError: arrays that do not fit the model.

@@ -121,7 +121,12 @@ def prefix(model: ir.Model, count: int, constant: Collection[str]) -> Submodel:
 
 
 def with_outputs(model: ir.Model, names: Collection[str]) -> ir.Model:
-    """A copy of the model whose outputs are these tensors of its main graph."""
+    """A copy of a model with other outputs.
+
+    Args:
+        model: it is not changed.
+        names: of the tensors that nodes of its main graph compute and that become the outputs.
+    """
     copy = model.clone()
     copy.graph.outputs.clear()
     copy.graph.outputs.extend(value for node in copy.graph for value in node.outputs if value.name in names)
