@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import onnx_ir as ir
@@ -126,28 +127,19 @@ def lrn_of(node: ir.Node) -> LRN | None:
 
 
 def _describe(node: ir.Node, where: str) -> Normalization:
-    name, op_type = node_name(node), node.op_type
-    kind = _KINDS[node.domain, op_type]
-    parameters = _parameters(node)
+    op_type, parameters = node.op_type, _parameters(node)
+    described = partial(
+        Normalization, node_name(node), op_type, _KINDS[node.domain, op_type], where, parameters
+    )
     if is_lrn(node):
         spec, rank = lrn_of(node), _rank(node)
-        return Normalization(
-            name,
-            op_type,
-            kind,
-            where,
-            parameters,
+        return described(
             paper=None if spec is None else _paper(spec, rank),
             not_native=None if spec is None else unsupported_reasons(spec, rank),
         )
     trained = [node.inputs[index] for index in _TRAINED_INPUTS.get(op_type, ()) if index < len(node.inputs)]
     counts = [_elements(value) for value in trained if value is not None]
-    return Normalization(
-        name,
-        op_type,
-        kind,
-        where,
-        parameters,
+    return described(
         trainable=None if None in counts else sum(count for count in counts if count is not None),
         not_native=_batchnorm_not_native(parameters) if op_type == "BatchNormalization" else None,
     )

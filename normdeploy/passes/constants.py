@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from normdeploy.errors import ModelError, UnsupportedOperator
 from normdeploy.graph.constants import ConstantAnalysis
+from normdeploy.graph.traversal import producers, upstream
 from normdeploy.reference import Evaluator
 
 LARGEST = 2**26
@@ -118,16 +119,5 @@ def _elements(shape: ir.Shape) -> int:
 
 def _ancestors(value: ir.Value) -> list[ir.Node]:
     """The nodes that compute a value, in topological order."""
-    ordered: dict[ir.Node, None] = {}
-    stack: list[tuple[ir.Node, bool]] = [(node, False) for node in (value.producer(),) if node]
-    while stack:
-        node, expanded = stack.pop()
-        if node in ordered:
-            continue
-        if expanded:
-            ordered[node] = None
-            continue
-        stack.append((node, True))
-        producers = (item.producer() for item in node.inputs if item is not None)
-        stack.extend((producer, False) for producer in producers if producer is not None)
-    return list(ordered)
+    producer = value.producer()
+    return [] if producer is None else upstream(producer, lambda node: producers(node.inputs))

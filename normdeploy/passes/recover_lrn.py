@@ -28,6 +28,7 @@ from normdeploy.graph.edit import Editor
 from normdeploy.graph.intra_channel_lrn import add_function, intra_channel_lrn
 from normdeploy.graph.opsets import BROADCASTING_OPSET, standard_opset
 from normdeploy.graph.scopes import node_name, subgraphs
+from normdeploy.graph.traversal import producers, upstream
 from normdeploy.lrn import LRN
 from normdeploy.passes.constants import Constants
 from normdeploy.passes.lrn.interpreter import Blocked, Interpreter, Power, sources
@@ -227,21 +228,12 @@ def _divisions(node: ir.Node) -> Iterator[ir.Node]:
 
 def _chain(end: ir.Node, interpreter: Interpreter) -> list[ir.Node]:
     """The nodes that compute from the root's squares what `end` makes of them, in order."""
-    ordered: dict[ir.Node, None] = {}
-    stack = [(end, False)]
-    while stack:
-        node, expanded = stack.pop()
-        if node in ordered:
-            continue
-        if expanded:
-            ordered[node] = None
-            continue
-        stack.append((node, True))
-        for value in reversed(sources(node)):
-            producer = value.producer()
-            if value is not interpreter.root and producer is not None and interpreter.computes(value):
-                stack.append((producer, False))
-    return list(ordered)
+
+    def before(node: ir.Node) -> list[ir.Node]:
+        inner = (value for value in sources(node) if value is not interpreter.root)
+        return producers(value for value in inner if interpreter.computes(value))
+
+    return upstream(end, before)
 
 
 def _names(end: ir.Node, interpreter: Interpreter) -> tuple[str, ...]:
