@@ -10,6 +10,7 @@ from onnx import helper
 
 import normdeploy as nd
 from normdeploy.backends import catalog
+from normdeploy.backends.catalog import find
 from tests.builders import BN, FLOAT, Graph, conv_lrn, model
 
 DATA = {"x": np.random.default_rng(0).standard_normal((2, 3, 6, 6)).astype(np.float32)}
@@ -116,6 +117,14 @@ def test_two_graphs_that_are_profiled_stay_as_they_were():
     before = [everything(graph) for graph in graphs]
     nd.profile(graphs[0], against=graphs[1], backends=["onnxruntime"], duration=0.05)
     assert [everything(graph) for graph in graphs] == before
+
+
+@pytest.mark.skipif(find("tensorrt-rtx").missing(without_gpu=True) is not None, reason="needs TensorRT-RTX")
+def test_a_graph_that_an_engine_is_built_of_stays_as_it_was(tmp_path):
+    graph = ir.from_proto(conv_lrn())
+    before = everything(graph)
+    nd.build(graph, tmp_path / "engine", backend="tensorrt-rtx", shapes={"x": (1, 3, 6, 6)})
+    assert everything(graph) == before
 
 
 def test_the_result_of_optimize_is_another_model(tmp_path: Path):

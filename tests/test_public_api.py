@@ -111,7 +111,7 @@ def test_the_version_is_the_one_of_the_distribution():
     [
         ("import normdeploy", ()),
         ("import normdeploy; normdeploy.UsageError, normdeploy.__version__, dir(normdeploy)", ()),
-        ("import normdeploy; normdeploy.lrn; normdeploy.LRN(5)", ("numpy",)),
+        ("import normdeploy; normdeploy.lrn; normdeploy.LRN(5)", ("numpy", "ml_dtypes")),
     ],
 )
 def test_importing_it_is_light(code, allowed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import click
 
 from normdeploy.cli.options import data_option, json_option, model_argument
@@ -22,6 +24,6 @@ def command(model: str, data: str | None, json_path: str | None) -> None:
     from normdeploy.resources import limit_memory
 
     limit_memory()
-    with progress_bar("inspecting") as progress:
+    with nullcontext() if data is None else progress_bar("inspecting") as progress:
         found = inspect(model, data=data, progress=progress)
     deliver(found, json_path)

@@ -53,7 +53,7 @@ class TestModels:
         run(reader, tmp_path / "no.onnx").assert_refused("no.onnx", "No such file")
 
     def test_a_folder(self, run, reader, tmp_path):
-        run(reader, tmp_path).assert_refused("cannot be read")
+        run(reader, tmp_path).assert_refused("is a folder")
 
     @pytest.mark.parametrize(
         "content", [b"", b"hello world\n", b"\x00" * 100, b"\x80\x04}.", os.urandom(1000)]
