@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,9 +16,9 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from rich.console import RenderableType
 
 from normdeploy.choices import Target
+from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import infer
 from normdeploy.graph.initializers import free_initializers
-from normdeploy.graph.external_data import external_files
 from normdeploy.graph.io import ModelSource, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
