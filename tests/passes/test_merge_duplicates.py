@@ -51,17 +51,23 @@ def test_attributes_have_to_be_the_same(nodes, left):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "left"), [(1, np.float32, 1), (2, np.float32, 2), (1, np.int64, 2)]
+    ("second", "left"),
+    [
+        (np.array([0, 1], np.float32), 1),
+        (np.array([0, 2], np.float32), 2),
+        (np.array([[0, 1]], np.float32), 2),
+        (np.array([0, 1], np.float32).view(np.int32), 2),
+    ],
+    ids=["same", "other number", "other shape", "other type, same bytes"],
 )
-def test_tensors_in_attributes_have_to_be_the_same(first, second, left):
+def test_tensors_in_attributes_have_to_be_the_same(second, left):
     g = Graph()
-    shape = g.input("shape", 1, element=onnx.TensorProto.INT64)
-    for number, dtype in ((1, np.float32), (first, second)):
-        y = g.node("ConstantOfShape", shape, value=numpy_helper.from_array(np.array([number], dtype)))
-        g.node("Neg", y)
-    loaded = load(g.model(*(node.output[0] for node in g.nodes if node.op_type == "Neg")))
+    for array in (np.array([0, 1], np.float32), second):
+        held = g.node("Constant", value=numpy_helper.from_array(array))
+        g.node("Cast", held, to=FLOAT)
+    loaded = load(g.model(*(node.output[0] for node in g.nodes if node.op_type == "Cast")))
     MergeDuplicates()(loaded)
-    assert sum(node.op_type == "ConstantOfShape" for node in loaded.graph) == left
+    assert sum(node.op_type == "Constant" for node in loaded.graph) == left
 
 
 def test_large_tensors_are_not_compared(monkeypatch):

@@ -162,19 +162,15 @@ def _spec(
 def alpha_attribute(scale: float, count: int) -> float:
     """α as an operator's float32 attribute, where α/count is the factor on the sum.
 
+    If `scale` is the float32 number next to the α/count of an operator, the result divided by `count` is next
+    to `scale` again: so a graph that was made from an operator gives an operator from which the same graph
+    is made.
+
     Args:
         scale: that factor.
         count: the number of elements in the window.
-
-    Of the neighbouring float32 numbers the one whose quotient is `scale` in float32: so a graph that was
-    made from an operator gives back that operator.
     """
-    nearest = np.float32(scale * count)
-    below, above = np.nextafter(nearest, np.float32(-np.inf)), np.nextafter(nearest, np.float32(np.inf))
-    for alpha in (nearest, below, above):
-        if np.float32(float(alpha) / count) == np.float32(scale):
-            return float(alpha)
-    return float(nearest)
+    return float(np.float32(scale * count))
 
 
 def _extents(windows: dict[int, tuple[int, int]]) -> str:

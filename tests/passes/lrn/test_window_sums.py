@@ -146,6 +146,11 @@ def test_what_cannot_be_added(other):
     assert WindowSums.root(SHAPE).plus(other) is None
 
 
+def test_a_dropped_dimension_leaves_its_weight_behind():
+    doubled = WindowSums.root(SHAPE).inserted(1).with_map(1, lambda old, n: axis_map.scale(old, 2.0))
+    np.testing.assert_array_equal(evaluate(doubled.dropped(1), X), 2 * X)
+
+
 def test_no_window_after_a_constant():
     with pytest.raises(Refused, match="a constant is added before the window"):
         WindowSums.root(SHAPE).plus_constant(1).padded(1, 1, 1)

@@ -124,8 +124,7 @@ def _split(interpreter: Interpreter, node: ir.Node, output: int) -> Formula | No
         return None
     sizes = interpreter.integers(node, 1, "split")
     if sizes is None:
-        part = -(-length // len(node.outputs))
-        sizes = [min(part, length - part * number) for number in range(len(node.outputs))]
+        sizes = [-(-length // len(node.outputs))] * len(node.outputs)  # the last one is cut off
     start = sum(sizes[:output])
     return _cut(sums, index, start, start + sizes[output])
 

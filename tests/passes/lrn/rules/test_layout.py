@@ -52,6 +52,12 @@ def test_moves(case):
     assert isinstance(assert_understood(made(*case), X), WindowSums)
 
 
+@pytest.mark.parametrize(("body", "length"), [("y, b = Split", 2), ("a, y = Split", 1)])
+def test_a_split_in_unequal_parts(body, length):
+    proto = model(f"{body} <axis = 2, num_outputs = 2> (x)", {}, SHAPE, opset=18, output=(2, 6, length, 4))
+    assert assert_understood(proto, X).shape == [2, 6, length, 4]
+
+
 @pytest.mark.parametrize(
     ("body", "constants", "words"),
     [
