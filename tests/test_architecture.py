@@ -123,3 +123,20 @@ def test_no_cycles():
 
     for module in modules:
         visit(module, ())
+
+
+MOST_LINES = 350
+MOST_LINES_OF_A_FUNCTION = 50
+"""Of code: docstring, blank lines and comments do not count."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_files_and_functions_fit_on_a_screen_or_two(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= MOST_LINES
+    for function in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+            span = lines[body[0].lineno - 1 : function.end_lineno] if body else []
+            code = [line for line in span if line.strip() and not line.strip().startswith("#")]
+            assert len(code) <= MOST_LINES_OF_A_FUNCTION, f"{name(path)}: {function.name}"
