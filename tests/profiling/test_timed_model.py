@@ -25,7 +25,7 @@ def timed(path):
 def test_turns_are_kept_with_their_session(timed):
     with timed("doubling") as model:
         for _ in range(2):
-            model.open(timeout=60)
+            model.open(timeout=300)
             model.measure(0.0, untimed=0)
             model.measure(0.0, untimed=3)
         measured = model.measured
@@ -43,14 +43,14 @@ def test_turns_are_kept_with_their_session(timed):
 
 def test_running_without_measuring_keeps_nothing(timed):
     with timed("doubling") as model:
-        model.open(timeout=60)
+        model.open(timeout=300)
         assert model.run_for(0.0).size >= 1
         assert model.measured == Measured()
 
 
 def test_phases_and_memory_are_kept_where_the_device_tells(timed):
     with timed("phased") as model:
-        model.open(timeout=60)
+        model.open(timeout=300)
         model.measure(0.0, untimed=0)
         model.look_into_layers(runs=2)
     assert model.measured.phases[0][0].tolist() == [1.0, 5.0, 0.5]
@@ -62,14 +62,14 @@ def test_phases_and_memory_are_kept_where_the_device_tells(timed):
 
 def test_the_first_failure_ends_it_and_stays(timed):
     with timed("dies_later") as model:
-        model.open(timeout=60)
+        model.open(timeout=300)
         for _ in range(10):
             model.measure(0.0, untimed=0)
         assert not model.alive
         assert model.failure.status == "crashed"
         kept = len(model.measured.latency)
         assert 0 < kept < 10
-        model.open(timeout=60)
+        model.open(timeout=300)
         model.measure(0.0, untimed=0)
         assert model.run_for(0.0).size == 0
         assert len(model.measured.latency) == kept
@@ -78,7 +78,7 @@ def test_the_first_failure_ends_it_and_stays(timed):
 def test_a_backend_that_is_not_there(path):
     backend = Backend("nothing", "tests.profiling.misbehaving_for_profile:not_there")
     with TimedModel(backend, True, "small", path, make_feed([], 0), None) as model:
-        model.open(timeout=60)
+        model.open(timeout=300)
         assert model.failure is not None
         assert model.versions == {}
 

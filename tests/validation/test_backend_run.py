@@ -24,7 +24,7 @@ def ran(proto, tmp_path, *batches, backend=ONNXRUNTIME, scores=None, predicted=N
     save(whole, path)
     evaluator = Evaluator(whole)
     with BackendRun(backend, requested=True) as run:
-        run.start(path, 60)
+        run.start(path, 300)
         for batch in batches:
             run.judge(batch, Judge(evaluator, evaluator).on(batch.inputs), scores, predicted)
         return run, run.report(labelled=scores is not None)

@@ -11,9 +11,7 @@ import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.validation import CheckReport, check
-from tests.builders import classifier, conv_lrn, model, unary
-
-FLOAT = onnx.TensorProto.FLOAT
+from tests.builders import FLOAT, classifier, conv_lrn, model, unary
 
 
 def ort(deployed, **options) -> CheckReport:
@@ -151,27 +149,28 @@ def test_an_unavailable_backend_that_was_asked_for_counts():
     assert check(conv_lrn(), backends=["onnxruntime", "tensorrt"]).verdict == "error"
 
 
+class Impatient(catalog.Backend):
+    """Has a second to load the model and to answer, whatever the others have."""
+
+    def start(self, model, timeout):
+        return super().start(model, 1.0)
+
+
+ABORTS = catalog.Backend("os-abort", "tests.validation.misbehaving_for_check:aborts")
+HANGS = Impatient("hang", "tests.validation.misbehaving_for_check:hangs")
+
+
 def test_one_that_fails_does_not_take_the_others_down(monkeypatch):
-    monkeypatch.setitem(
-        catalog.BACKENDS,
-        "os-abort",
-        catalog.Backend("os-abort", "tests.validation.misbehaving_for_check:aborts"),
-    )
-    monkeypatch.setitem(
-        catalog.BACKENDS, "hang", catalog.Backend("hang", "tests.validation.misbehaving_for_check:hangs")
-    )
-    report = check(conv_lrn(), backends=["os-abort", "hang", "onnxruntime"], timeout=3)
+    for backend in (ABORTS, HANGS):
+        monkeypatch.setitem(catalog.BACKENDS, backend.name, backend)
+    report = check(conv_lrn(), backends=["os-abort", "hang", "onnxruntime"])
     assert [backend.status for backend in report.backends] == ["crashed", "timeout", "pass"]
     assert report.verdict == "error"
     assert "SIGABRT" in report.backends[0].reason
 
 
 def test_a_mismatch_outweighs_a_crash(monkeypatch):
-    monkeypatch.setitem(
-        catalog.BACKENDS,
-        "os-abort",
-        catalog.Backend("os-abort", "tests.validation.misbehaving_for_check:aborts"),
-    )
+    monkeypatch.setitem(catalog.BACKENDS, ABORTS.name, ABORTS)
     report = check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["os-abort", "onnxruntime"])
     assert report.verdict == "mismatch"
 
@@ -218,10 +217,9 @@ def test_bad_usage():
 
 
 def test_sequences_are_refused():
-    sequence = helper.make_tensor_sequence_value_info("s", FLOAT, None)
-    x = helper.make_tensor_value_info("x", FLOAT, ["N", 4])
-    graph = helper.make_graph([helper.make_node("SequenceConstruct", ["x"], ["s"])], "g", [x], [sequence])
-    deployed = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    deployed = unary("SequenceConstruct", ["N", 4])
+    sequence = helper.make_tensor_sequence_value_info("y", FLOAT, None)
+    deployed.graph.output[0].CopyFrom(sequence)
     with pytest.raises(ModelError, match="only tensors can be checked"):
         ort(deployed)
 

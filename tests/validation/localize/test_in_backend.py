@@ -30,7 +30,7 @@ def spoiled(factory):
 
 
 def search(proto, backend, inputs=RESIDUAL_INPUTS, compare=by_fixed_tolerance):
-    return localize_in_backend(prepared(proto), inputs, runner(backend, 60), compare)
+    return localize_in_backend(prepared(proto), inputs, runner(backend, 300), compare)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_large_graphs_are_taken_in_groups(monkeypatch):
 def test_the_model_is_not_changed():
     whole = prepared(residual_network())
     before = ir.to_proto(whole).SerializeToString()
-    localize_in_backend(whole, RESIDUAL_INPUTS, runner(spoiled("wrong_fusion"), 60), by_fixed_tolerance)
+    localize_in_backend(whole, RESIDUAL_INPUTS, runner(spoiled("wrong_fusion"), 300), by_fixed_tolerance)
     assert ir.to_proto(whole).SerializeToString() == before
 
 
