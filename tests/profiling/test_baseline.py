@@ -48,6 +48,13 @@ def test_each_percentile_is_compared(baseline, scale, verdict):
     assert change.quantities[0].verdict == verdict
 
 
+def test_a_slowdown_beyond_what_is_allowed_is_a_regression(baseline):
+    now = backend(50.0)
+    result = profile(now, changes=baseline(backend()).changes([now], "m.onnx"))
+    assert result.regressions(50)
+    assert not result.regressions(100_000)
+
+
 def test_only_what_both_measured_is_compared(baseline):
     old = baseline(backend(batch=1), backend(batch=4), backend(name="slow"))
     now = [backend(batch=4), backend(batch=8), backend(model="other.onnx", batch=1)]
