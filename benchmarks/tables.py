@@ -169,8 +169,28 @@ def profile() -> str:
     )
 
 
+def startup() -> str:
+    if not (RESULTS / "startup.json").is_file():
+        return "Not measured yet.\n"
+    found = read("startup")
+    checkouts = list(found["commits"])
+    headings = [f"{which}, {kind} s" for which in checkouts for kind in ("processor", "wall")]
+    rows = [
+        [
+            f"`{command}`",
+            *(
+                f"{statistics.median(times[which][kind]):.3f}"
+                for which in checkouts
+                for kind in ("cpu_s", "wall_s")
+            ),
+        ]
+        for command, times in found["commands"].items()
+    ]
+    return f"{_measured(found)}\n\n" + _table(["medians", *headings], rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
-    table.__name__: table for table in (summary, reference, lrn, optimizers, check, profile)
+    table.__name__: table for table in (summary, reference, lrn, optimizers, check, profile, startup)
 }
 
 
