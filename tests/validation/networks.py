@@ -7,23 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from normdeploy.graph.inference import infer
-from normdeploy.graph.io import load
 from tests.builders import FLOAT, model
 
 Array = NDArray[Any]
 _ELEMENTS = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
-
-
-def prepared(proto: onnx.ModelProto) -> ir.Model:
-    """Loaded, with the types and shapes that follow from its operators."""
-    loaded = load(proto)
-    infer(loaded)
-    return loaded
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pytest
 from onnx import helper
 
 from normdeploy.backends.catalog import Backend
+from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import save
 from normdeploy.inputs.samples import Batch
 from normdeploy.reference import Evaluator
@@ -13,14 +14,13 @@ from normdeploy.validation.compare import compare
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.noise import factor
 from tests.builders import FLOAT, classifier, model, unary
-from tests.validation.networks import prepared
 
 ONNXRUNTIME = Backend("onnxruntime", "normdeploy.backends.onnxruntime:open_cpu")
 
 
 def ran(proto, tmp_path, *batches, backend=ONNXRUNTIME, scores=None, predicted=None):
     """The run, and its report, after these batches."""
-    whole, path = prepared(proto), tmp_path / "model.onnx"
+    whole, path = inferred(proto), tmp_path / "model.onnx"
     save(whole, path)
     evaluator = Evaluator(whole)
     with BackendRun(backend, requested=True) as run:

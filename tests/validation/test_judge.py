@@ -13,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.judge import Judge
 from tests.builders import FLOAT, model, unary
-from tests.validation.networks import Network, prepared
+from tests.validation.networks import Network
 
 Array = NDArray[Any]
 NETWORK = Network(softmax=False)
@@ -35,8 +36,8 @@ def run(proto: onnx.ModelProto, inputs: dict[str, Array], level: int = 99, threa
 def judged(
     deployed: onnx.ModelProto, original: onnx.ModelProto, inputs: dict[str, Array], actual: Array
 ) -> TensorComparison:
-    ours = Evaluator(prepared(deployed))
-    judge = Judge(ours, ours if original is deployed else Evaluator(prepared(original)))
+    ours = Evaluator(inferred(deployed))
+    judge = Judge(ours, ours if original is deployed else Evaluator(inferred(original)))
     return judge.on(inputs).compare(original.graph.output[0].name, actual)
 
 
@@ -132,7 +133,7 @@ def test_one_wrong_element_in_a_million_is_caught() -> None:
 def cast_network(dtype: ir.DataType) -> tuple[onnx.ModelProto, dict[str, Array], Array]:
     """The network with its tensors declared in a short type, and what rounding each of them gives."""
     network = NETWORK.but(depth=4)
-    graph = prepared(network.model())
+    graph = inferred(network.model())
     for value in (*graph.graph.inputs, *(v for node in graph.graph for v in node.outputs)):
         value.type = ir.TensorType(dtype)
     inputs = {"x": network.inputs(0)["x"].astype(dtype.numpy())}

@@ -8,11 +8,12 @@ import pytest
 from onnx import helper
 from scipy import stats
 
+from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
 from normdeploy.validation import noise
 from normdeploy.validation.noise import RoundingNoise, factor
 from tests.builders import FLOAT, classifier, model, unary
-from tests.validation.networks import Network, prepared
+from tests.validation.networks import Network
 
 MILLION = 10**6
 
@@ -120,7 +121,7 @@ def test_elements_of_a_size_share_their_rounding_and_others_do_not():
 
 def measured(proto: onnx.ModelProto, inputs, seed: int = 0, **options) -> RoundingNoise:
     options = {"exact": None, "other_weights": False, **options}
-    return RoundingNoise(Evaluator(prepared(proto)), inputs, seed, **options)
+    return RoundingNoise(Evaluator(inferred(proto)), inputs, seed, **options)
 
 
 def test_the_rounding_of_one_operation_is_about_a_unit_roundoff_of_its_result():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from normdeploy.graph.inference import inferred
 from normdeploy.lrn import LRN, lrn
 from normdeploy.reference import Evaluator
 from normdeploy.validation.half_precision import extents
 from normdeploy.validation.half_precision.findings import OverflowWatch, findings_on_data, static_findings
 from tests.builders import FLOAT, model
-from tests.validation.networks import prepared
 
 
 def network(variance=1.0, scale=1.0):
@@ -27,7 +27,7 @@ def network(variance=1.0, scale=1.0):
         for name, value in {"s": scale, "b": 0, "m": 0, "v": variance}.items()
     }
     dims = ["N", 6, 3, 3]
-    return prepared(model(nodes, {"x": (FLOAT, dims)}, {"y": (FLOAT, dims)}, weights))
+    return inferred(model(nodes, {"x": (FLOAT, dims)}, {"y": (FLOAT, dims)}, weights))
 
 
 def watched(whole, *batches):

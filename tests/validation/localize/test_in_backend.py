@@ -8,6 +8,7 @@ import pytest
 from onnx import helper
 
 from normdeploy.backends.catalog import Backend
+from normdeploy.graph.inference import inferred
 from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN, add_function
 from normdeploy.validation.localize import comparison_by, in_backend, runner
 from normdeploy.validation.localize.in_backend import _CLEARLY_WRONG, localize_in_backend
@@ -17,7 +18,6 @@ from tests.validation.networks import (
     RESIDUAL_INPUTS,
     Network,
     branching_network,
-    prepared,
     residual_network,
 )
 
@@ -30,7 +30,7 @@ def spoiled(factory):
 
 
 def search(proto, backend, inputs=RESIDUAL_INPUTS, compare=by_fixed_tolerance):
-    return localize_in_backend(prepared(proto), inputs, runner(backend, 300), compare)
+    return localize_in_backend(inferred(proto), inputs, runner(backend, 300), compare)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_large_graphs_are_taken_in_groups(monkeypatch):
 
 
 def test_the_model_is_not_changed():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     before = ir.to_proto(whole).SerializeToString()
     localize_in_backend(whole, RESIDUAL_INPUTS, runner(spoiled("wrong_fusion"), 300), by_fixed_tolerance)
     assert ir.to_proto(whole).SerializeToString() == before

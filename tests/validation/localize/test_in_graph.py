@@ -3,16 +3,17 @@
 import numpy as np
 from onnx import helper
 
+from normdeploy.graph.inference import inferred
 from normdeploy.validation.localize import in_graph
 from normdeploy.validation.localize.in_graph import localize_in_graph
 from tests.builders import FLOAT, model
 from tests.validation.localize.fixed_tolerance import by_fixed_tolerance
-from tests.validation.networks import RESIDUAL_INPUTS, prepared, residual_network
+from tests.validation.networks import RESIDUAL_INPUTS, residual_network
 
 
 def search(deployed, original=None, inputs=RESIDUAL_INPUTS):
     original = residual_network() if original is None else original
-    return localize_in_graph(prepared(deployed), prepared(original), inputs, by_fixed_tolerance)
+    return localize_in_graph(inferred(deployed), inferred(original), inputs, by_fixed_tolerance)
 
 
 def test_a_wrong_node_of_the_deployed_graph_is_named():
@@ -57,7 +58,7 @@ def test_large_graphs_are_taken_in_groups(monkeypatch):
         groups.append(len(arguments[3]))
         return by_fixed_tolerance(*arguments)
 
-    deployed, original = prepared(residual_network(alpha=5e-2)), prepared(residual_network())
+    deployed, original = inferred(residual_network(alpha=5e-2)), inferred(residual_network())
     monkeypatch.setattr(in_graph, "CHUNK_BYTES", 10_000)
     found = localize_in_graph(deployed, original, RESIDUAL_INPUTS, counting)
     assert found.first.node == "lrn"

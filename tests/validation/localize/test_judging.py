@@ -4,16 +4,17 @@ import math
 
 import numpy as np
 
+from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
 from normdeploy.validation.localize.judging import comparison_by
 from normdeploy.validation.localize.submodels import with_outputs
 from normdeploy.validation.tolerance import Tolerance
-from tests.validation.networks import RESIDUAL_INPUTS, prepared, residual_network
+from tests.validation.networks import RESIDUAL_INPUTS, residual_network
 
 
 def exposed():
     """The network with two of its inner tensors as outputs, the network itself, and what float32 gives."""
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     exact = Evaluator(whole).run(RESIDUAL_INPUTS, ["c1", "n"])
     return with_outputs(whole, exact), whole, {name: a.astype(np.float32) for name, a in exact.items()}
 

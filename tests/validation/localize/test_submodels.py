@@ -6,6 +6,7 @@ import pytest
 from onnx import helper
 
 from normdeploy.graph.constants import ConstantAnalysis
+from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
 from normdeploy.validation.localize.sizes import tensor_sizes
 from normdeploy.validation.localize.submodels import (
@@ -17,7 +18,7 @@ from normdeploy.validation.localize.submodels import (
     with_outputs,
 )
 from tests.builders import FLOAT, model
-from tests.validation.networks import RESIDUAL_INPUTS, branching_network, prepared, residual_network
+from tests.validation.networks import RESIDUAL_INPUTS, branching_network, residual_network
 
 
 def tensors(whole, inputs=RESIDUAL_INPUTS):
@@ -32,7 +33,7 @@ def tensors(whole, inputs=RESIDUAL_INPUTS):
 
 
 def test_isolated_nodes_compute_what_they_compute_in_the_model():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     expected = tensors(whole)
     part = isolated_nodes(whole, range(len(whole.graph)), expected, set())
     assert set(part.inputs) == {"x", "c1", "r1", "n", "c2", "t", "p", "c3"}
@@ -43,7 +44,7 @@ def test_isolated_nodes_compute_what_they_compute_in_the_model():
 
 
 def test_isolated_nodes_do_not_read_each_other():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     given = tensors(whole) | {"r1": np.zeros((2, 8, 6, 6), np.float32)}
     part = isolated_nodes(whole, [1, 2], given, set())
     actual = Evaluator(part.model).run({name: given[name] for name in part.inputs})
@@ -52,14 +53,14 @@ def test_isolated_nodes_do_not_read_each_other():
 
 
 def test_embedded_tensors_are_no_inputs():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     part = isolated_nodes(whole, [2], tensors(whole), {"r1"})
     assert part.inputs == []
     assert list(part.model.graph.initializers) == ["r1"]
 
 
 def test_a_subgraph_is_given_what_it_reads_from_outside():
-    whole = prepared(branching_network())
+    whole = inferred(branching_network())
     position = next(index for index, node in enumerate(whole.graph) if node.op_type == "If")
     assert tensors_read(whole.graph[position]) == {"g", "r", "one"}
     expected = tensors(whole, {"x": np.ones((2, 3), np.float32)})
@@ -71,7 +72,7 @@ def test_a_subgraph_is_given_what_it_reads_from_outside():
 
 @pytest.mark.parametrize("count", range(1, 9))
 def test_a_prefix_gives_what_the_rest_needs(count):
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     part = prefix(whole, count, ConstantAnalysis(whole).names())
     needed = {name for node in list(whole.graph)[count:] for name in tensors_read(node)} | {"y"}
     computed = {value.name for node in list(whole.graph)[:count] for value in node.outputs}
@@ -87,7 +88,7 @@ def test_weights_listed_as_inputs_are_not_asked_for():
     proto.ir_version = 3
     for tensor in proto.graph.initializer:
         proto.graph.input.append(helper.make_tensor_value_info(tensor.name, FLOAT, tensor.dims))
-    whole = prepared(proto)
+    whole = inferred(proto)
     assert prefix(whole, 3, set()).inputs == ["x"]
     assert isolated_nodes(whole, [0], tensors(whole), set()).inputs == ["x"]
 
@@ -101,18 +102,18 @@ def test_nodes_with_tensors_of_unknown_type_or_without_inputs_are_not_separable(
     ]
     proto = model(nodes, {"x": (FLOAT, [2])}, {"y": (FLOAT, [2])})
     proto.opset_import.append(helper.make_opsetid("of", 1))
-    assert [is_separable(node) for node in prepared(proto).graph] == [True, False, False, True]
+    assert [is_separable(node) for node in inferred(proto).graph] == [True, False, False, True]
 
 
 def test_with_outputs_exposes_tensors_and_leaves_the_model_alone():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     copy = with_outputs(whole, {"c1", "n"})
     assert [value.name for value in copy.graph.outputs] == ["c1", "n"]
     assert [value.name for value in whole.graph.outputs] == ["y"]
 
 
 def test_cutting_does_not_change_the_model():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     before = ir.to_proto(whole).SerializeToString()
     isolated_nodes(whole, [2], tensors(whole), {"r1"})
     prefix(whole, 3, set())
@@ -128,6 +129,6 @@ def test_chunks_hold_no_more_than_the_limit_and_count_shared_tensors_once():
 
 
 def test_sizes_are_those_of_the_reference():
-    whole = prepared(residual_network())
+    whole = inferred(residual_network())
     found = tensor_sizes(Evaluator(whole), RESIDUAL_INPUTS)
     assert found == dict.fromkeys(("c1", "r1", "n", "c2", "t", "p", "c3", "y"), 2 * 8 * 6 * 6 * 8)
