@@ -7,10 +7,8 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from normdeploy.backends.catalog import BACKENDS, Backend
 from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from normdeploy.errors import BackendFailure
+from normdeploy.files import scratch_folder
 from normdeploy.graph.io import save
 from normdeploy.lrn import LRN, lrn
 from normdeploy.results import Result
@@ -135,8 +134,8 @@ def _tensorrt_packages() -> list[Finding]:
 def _try(backend: Backend) -> Finding:
     spec = LRN(5, 1e-2, 0.75, 2.0)
     x = np.random.default_rng(0).standard_normal((1, 8, 4, 4), dtype=np.float32)
-    with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
-        path = Path(folder) / "lrn.onnx"
+    with scratch_folder() as folder:
+        path = folder / "lrn.onnx"
         save(_one_lrn(spec), path)
         try:
             with backend.start(path, _TIMEOUT_SECONDS) as session:

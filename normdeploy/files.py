@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from normdeploy.errors import UsageError
+from normdeploy.signals import undisturbed
 
 STDOUT = "-"
 _STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -92,7 +93,7 @@ def staged(path: str | os.PathLike[str], finish: Callable[[Path], None] | None =
     try:
         with _locked_folder(target.parent, f".{target.name[:_NAME_CHARACTERS]}{_MARK}") as folder:
             yield folder / target.name
-            with _alone(target.parent):
+            with _alone(target.parent), undisturbed():
                 _move_into_place(folder, target)
                 if finish is not None:
                     finish(target)
@@ -119,12 +120,16 @@ def scratch_folder() -> Iterator[Path]:
 def _locked_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A fresh folder that this process holds the lock of; those of processes that have ended go."""
     _remove_leftovers(parent, prefix)
-    folder, lock = _fresh_folder(parent, prefix)
+    made: list[tuple[Path, int]] = []
     try:
-        yield folder
+        with undisturbed():
+            made.append(_fresh_folder(parent, prefix))
+        yield made[0][0]
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        with undisturbed():
+            for folder, lock in made:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
 
 
 def _fresh_folder(parent: Path, prefix: str) -> tuple[Path, int]:

@@ -22,7 +22,7 @@ LAYERS = (
     {"graph"},
     {"environment", "results"},
     {"native_support", "batchnorm", "files", "pages", "resources", "terminal"},
-    {"lrn"},
+    {"lrn", "signals"},
     {"_version", "choices", "dtypes", "errors"},
 )
 """From the top down; a part may import parts below its own, and itself."""

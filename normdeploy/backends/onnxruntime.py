@@ -7,7 +7,6 @@ import ctypes
 import importlib
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from normdeploy.backends.onnxruntime_layers import layer_times, with_names
 from normdeploy.backends.session import LayerTime
 from normdeploy.dtypes import Array
 from normdeploy.errors import BackendUnavailable, MissingDependencyError
+from normdeploy.files import scratch_folder
 
 try:
     import onnxruntime
@@ -174,15 +174,15 @@ class OnnxRuntimeSession:
 
     def layer_times(self, inputs: Sequence[Mapping[str, Array]]) -> list[LayerTime]:
         """Each node's time by onnxruntime's own profiler, in a second session that one run warms up."""
-        with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
-            optimized = Path(folder) / "optimized.onnx"
+        with scratch_folder() as folder:
+            optimized = folder / "optimized.onnx"
             options = _options()
             if _COMPILING_PROVIDER not in self.providers:  # what it compiles cannot be written
                 options.optimized_model_filepath = str(optimized)
             options.add_session_config_entry(_TENSORS_FOLDER, str(self._model.parent))
             options.log_severity_level = _ERRORS_ONLY  # it warns that such a file suits this machine only
             options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / "trace")
+            options.profile_file_prefix = str(folder / "trace")
             session = self._open(with_names(self._model), options)
             for arrays in (*inputs[:1], *inputs):
                 self._run(session, arrays)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from normdeploy.backends.protocol import ProtocolError, decode, encode
 from normdeploy.dtypes import Array
 from normdeploy.errors import BackendCrashed, BackendFailure, BackendTimeout, BackendUnavailable
+from normdeploy.files import scratch_folder
+from normdeploy.signals import undisturbed
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _LOG_BYTES = 16384
@@ -30,7 +33,8 @@ _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 class WorkerSession:
     """A model in a worker process, which begins to load it at once.
 
-    Use it as a context manager: leaving it ends the process.
+    Use it as a context manager: leaving it ends the process, and removes the folder that it has for its
+    temporary files.
 
     Args:
         factory: a `Factory` as `module:function`.
@@ -58,19 +62,7 @@ class WorkerSession:
         self.build_ns = 0
         self.timeout = timeout
         self._log = bytearray()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "normdeploy.backends.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            cwd=_PACKAGE_PARENT,  # where -m adds to the search path nothing that is not ours
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C reaches this process only, which then ends the other
-        )
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            assert stream is not None
-            os.set_blocking(stream.fileno(), False)
+        self._resources = ExitStack()
         request = {
             "factory": factory,
             "model": str(model.resolve()),
@@ -80,6 +72,9 @@ class WorkerSession:
         self._deadline = time.monotonic() + timeout
         self._doing = "loading the model"
         try:
+            with undisturbed():
+                self._process = _started(self._resources.enter_context(scratch_folder()))
+                self._resources.callback(_end, self._process)
             self._send(request, {})
         except BaseException:
             self.kill()
@@ -155,13 +150,9 @@ class WorkerSession:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the process and every process that it started, and close the pipes."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            assert stream is not None
-            stream.close()
+        """Kill the process and every process that it started, close the pipes, remove temporary files."""
+        with undisturbed():
+            self._resources.close()
 
     def _send(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         assert self._process.stdin is not None
@@ -259,6 +250,33 @@ class WorkerSession:
         text = _TERMINAL_CODES.sub("", self._log.decode(errors="replace"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return kind(reason, lines[-_LOG_LINES:])
+
+
+def _started(scratch: Path) -> subprocess.Popen[bytes]:
+    """A worker that waits for its first request; `scratch` is its folder for temporary files."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "normdeploy.backends.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        cwd=_PACKAGE_PARENT,  # where -m adds to the search path nothing that is not ours
+        env={**_environment(), "TMPDIR": str(scratch)},
+        start_new_session=True,  # Ctrl-C reaches this process only, which then ends the other
+    )
+    for stream in (process.stdin, process.stdout, process.stderr):
+        assert stream is not None
+        os.set_blocking(stream.fileno(), False)
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
 
 
 def _signal_name(number: int) -> str:

@@ -15,6 +15,7 @@ from normdeploy._version import __version__
 from normdeploy.cli.deferred_imports import deferred
 from normdeploy.cli.group import Group
 from normdeploy.errors import ExitCode, exit_code
+from normdeploy.signals import Ended, raised
 
 VERBS = {
     "build": "Build a TensorRT engine, with a record of what went into it.",
@@ -22,7 +23,7 @@ VERBS = {
     "doctor": "Say what is installed, which backends work here, and how to fix the others.",
     "export": "Write a torch model as ONNX.",
     "inspect": "List every normalization layer: parameters, trainable count, where it can run.",
-    "optimize": "Fold BatchNorm, recover LRN and tidy up an ONNX model, and prove the result.",
+    "optimize": "Fold BatchNorm, recover LRN and tidy up an ONNX model, and verify the result.",
     "plugin": "Build the TensorRT plugin library; say where it is and what it holds.",
     "profile": "Time a model in each backend: latency, layers, comparisons.",
 }
@@ -58,7 +59,7 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing escapes as a traceback."""
     try:
-        with deferred():
+        with raised(), deferred():
             returned: object = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
         sys.stdout.flush()
         return returned if isinstance(returned, int) else ExitCode.PASSED
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _say(_usage_message(error))
         return ExitCode.BAD_INPUT
+    except Ended as error:
+        return 128 + error.number
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:

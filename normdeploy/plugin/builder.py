@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, get_args
 
 from normdeploy.choices import Headers
 from normdeploy.errors import PluginUnavailable, UsageError
-from normdeploy.files import staged
+from normdeploy.files import scratch_folder, staged
 from normdeploy.plugin.library import LIBRARY_NAME, cache_folder, default_library
 from normdeploy.plugin.toolchain import Toolchain, find_toolchain, supported_architectures
+from normdeploy.signals import undisturbed
 
 _ARCHITECTURES = (75, 80, 86, 89, 90, 100, 110, 120)
 _LOG_NAME = "build.log"
@@ -150,9 +153,20 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
         PluginUnavailable: the command fails; the message has the first error in the log.
     """
     begin = log.tell()
-    done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
+    with scratch_folder() as scratch, ExitStack() as stack:
+        with undisturbed():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**environment, "TMPDIR": str(scratch)},
+                start_new_session=True,  # so that compilers that it started end with it
+            )
+            stack.callback(_end, process)
+        status = process.wait()
     log.seek(0, os.SEEK_END)
-    if done.returncode != 0:
+    if status != 0:
         with Path(log.name).open(encoding="utf-8", errors="replace") as written:
             written.seek(begin)
             reason = _first_error(written.read())
@@ -161,6 +175,13 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
                 ": TensorRT's headers are not installed; where only PyPI is reached, use --headers wheel"
             )
         raise PluginUnavailable(f"the plugin does not build: {reason} (all of it in {log.name})")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _first_error(text: str) -> str:

@@ -1,7 +1,6 @@
 """`normdeploy build` at the command line, with TensorRT-RTX, which needs no GPU for it."""
 
 import json
-import signal
 from pathlib import Path
 
 import onnx
@@ -11,7 +10,6 @@ from normdeploy.backends.catalog import find
 from normdeploy.cli import main
 from normdeploy.engine import builder
 from tests.builders import conv_lrn
-from tests.cli.processes import interrupted
 
 if find("tensorrt-rtx").missing(without_gpu=True):
     pytest.skip("TensorRT-RTX is not installed", allow_module_level=True)
@@ -118,20 +116,6 @@ def test_damaged_models_are_refused(run, tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         run("build", path, "-o", tmp_path / "e", *RTX).assert_refused(name)
-
-
-def test_ctrl_c_leaves_nothing(good, tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    arguments = ["build", str(good), "-o", str(folder / "e"), *RTX, "--shape", "x:1x3x6x6"]
-    hang = """
-from normdeploy.engine import builder
-builder._COMPILER = "tests.cli.misbehaving_compilers:hangs"
-"""
-    code, err = interrupted(arguments, good, folder, signal.SIGINT, hang)
-    assert code == 130
-    assert err.strip() == ""
-    assert list(folder.iterdir()) == []
 
 
 def test_help_says_how_to_give_a_range(capsys):

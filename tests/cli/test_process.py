@@ -9,7 +9,6 @@ import pytest
 
 from normdeploy.cli.app import VERBS
 from tests.builders import conv_lrn
-from tests.cli.processes import interrupted
 
 
 def weights() -> bytes:
@@ -59,26 +58,6 @@ def test_no_runtime_is_imported_where_a_model_is_read(good):
     """The backends run in processes of their own."""
     assert imported(command("inspect", str(good)), (*RUNTIMES, "torch", "matplotlib")) == []
     assert imported(command("check", str(good), "--samples", "1"), (*RUNTIMES, "torch", "matplotlib")) == []
-
-
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("where", ["hangs", "hangs_running"])
-def test_an_interrupted_check_leaves_nothing(good, tmp_path, kind, where):
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    code, err = interrupted(
-        ["check", str(good), "--backend", "hang"],
-        good,
-        scratch,
-        kind,
-        f"""
-from normdeploy.backends import catalog
-catalog.BACKENDS["hang"] = catalog.Backend("hang", "tests.cli.crashing_for_cli:{where}")
-""",
-    )
-    assert code == (130 if kind == signal.SIGINT else -kind)
-    assert "Traceback" not in err
-    assert list(scratch.iterdir()) == []
 
 
 GOOD = conv_lrn().SerializeToString()

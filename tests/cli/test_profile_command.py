@@ -1,12 +1,10 @@
 import json
-import signal
 
 import onnx
 import pytest
 
 from normdeploy.backends import catalog
 from tests.builders import conv_lrn
-from tests.cli.processes import interrupted
 
 SHORT = ("--duration", 0.2, "--backend", "onnxruntime")
 
@@ -141,23 +139,3 @@ def test_a_malformed_list_of_sizes_is_refused(run, good, text):
     outcome = run("profile", good, "--batch", text)
     assert outcome.code == 2
     assert "such as 1,2,4,8,16" in outcome.err
-
-
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", ["hangs", "hangs_running"])
-def test_an_interrupted_profile_leaves_nothing(good, tmp_path, kind, where):
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    code, err = interrupted(
-        ["profile", str(good), "--backend", "hang"],
-        good,
-        scratch,
-        kind,
-        f"""
-from normdeploy.backends import catalog
-catalog.BACKENDS["hang"] = catalog.Backend("hang", "tests.cli.crashing_for_cli:{where}")
-""",
-    )
-    assert code == (130 if kind == signal.SIGINT else -kind)
-    assert err.strip() == ""
-    assert list(scratch.iterdir()) == []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import onnx_ir as ir
 
 from normdeploy.backends.catalog import Backend
 from normdeploy.dtypes import Array
+from normdeploy.files import scratch_folder
 from normdeploy.graph.io import save
 
 Arrays = Mapping[str, Array]
@@ -27,8 +26,8 @@ def runner(backend: Backend, timeout: float) -> RunModel:
     """
 
     def run(model: ir.Model, inputs: Arrays) -> Arrays:
-        with tempfile.TemporaryDirectory(prefix="normdeploy-") as folder:
-            path = Path(folder) / "submodel.onnx"
+        with scratch_folder() as folder:
+            path = folder / "submodel.onnx"
             save(model, path)
             with backend.start(path, timeout) as session:
                 session.ready()
