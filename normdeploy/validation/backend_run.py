@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +39,7 @@ class BackendRun:
         self._requested = requested
         self._session: WorkerSession | None = None
         self._loaded = False
+        self._seconds = 0.0
         self._failure: BackendFailure | None = None
         self._outputs: dict[str, OutputReport] = {}
         self._misfit = ""
@@ -82,10 +85,11 @@ class BackendRun:
         if self._session is None or self._failure is not None:
             return
         try:
-            if not self._loaded:
-                self._session.ready()
-                self._loaded = True
-            actual = self._session.run(batch.inputs)
+            with self._timed():
+                if not self._loaded:
+                    self._session.ready()
+                    self._loaded = True
+                actual = self._session.run(batch.inputs)
         except BackendFailure as failure:
             self._failure = failure
             return
@@ -133,7 +137,16 @@ class BackendRun:
             flips=self._tally.flips if counted else None,
             log=self._failure.log if self._failure else (),
             versions=self._session.versions if self._session else {},
+            seconds=self._seconds,
         )
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += time.monotonic() - begin
 
     def _doubt(self) -> str:
         """A warning where rounding alone may change an output so much that passing means little."""

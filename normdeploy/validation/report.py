@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from rich.console import RenderableType
 
+from normdeploy.files import write_text
 from normdeploy.results import PageResult
-from normdeploy.validation import page, text
+from normdeploy.validation import junit, page, text
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.distribution import Distribution
 from normdeploy.validation.half_precision.findings import HalfPrecision
@@ -47,6 +49,7 @@ class BackendReport:
         log: the last lines that its process wrote, if it failed.
         versions: of the runtime's libraries.
         localization: the search for the first wrong node; None where there was none.
+        seconds: how long its loading and its runs took, as this process saw it.
     """
 
     name: str
@@ -59,6 +62,7 @@ class BackendReport:
     log: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     localization: Localization | None = None
+    seconds: float = 0.0
 
     @property
     def first_divergence(self) -> Divergence | None:
@@ -116,6 +120,14 @@ class CheckReport(PageResult):
             MissingDependencyError: matplotlib is not installed.
         """
         return page.html(self)
+
+    def to_junit(self, path: str | os.PathLike[str]) -> None:
+        """Write JUnit XML, which continuous integration shows as tests, whole or not at all.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        write_text(path, junit.xml(self))
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has. A ratio that is infinite is null."""

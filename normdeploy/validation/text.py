@@ -23,9 +23,14 @@ _WHERE: dict[How, str] = {
 }
 
 
-def render(report: CheckReport) -> RenderableType:
-    """What was compared, the outputs' errors, what failed and why, and the verdict."""
-    return Group(*_parts(report))
+def render(report: CheckReport, *, verbose: bool = False) -> RenderableType:
+    """What was compared, the outputs' errors, what failed and why, and the verdict.
+
+    Args:
+        report: of the check.
+        verbose: also each backend's versions and time, and why those are not here that nobody asked for.
+    """
+    return Group(*_parts(report, verbose))
 
 
 def title(report: CheckReport) -> str:
@@ -47,22 +52,37 @@ def warnings(findings: Iterable[HalfPrecision]) -> Iterator[Text]:
     return (Text(f"warning: {finding}", "yellow") for finding in findings if finding.problem)
 
 
-def _parts(report: CheckReport) -> Iterator[RenderableType]:
+def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
     yield Text(title(report))
     table = _outputs(report)
     if table.rows:
         yield table
     yield from map(Text, _accuracies(report))
+    absent = [backend for backend in report.backends if _not_here(backend)]
     for backend in report.backends:
-        if backend.reason:
+        if verbose and backend.versions:
+            yield Text(f"{backend.name}: {_versions(backend)}, {backend.seconds:.2f} s", "dim")
+        if backend.reason and (verbose or backend not in absent):
             yield Text(f"{backend.name} {backend.status}: {backend.reason}")
         for line in backend.log:
             yield Text(f"  | {line}", "dim")
         if backend.first_divergence is not None:
             yield Text(f"{backend.name} {divergence_line(backend)}")
     yield from warnings(report.half_precision)
+    if absent and not verbose:
+        names = ", ".join(backend.name for backend in absent)
+        yield Text(f"not here: {names} (normdeploy doctor says why)", "dim")
     colour = "green" if report.verdict == "pass" else "red"
     yield Text.assemble("verdict: ", (report.verdict, f"bold {colour}"))
+
+
+def _not_here(backend: BackendReport) -> bool:
+    """Whether it is not on this machine, and nobody asked for it."""
+    return backend.status == "unavailable" and not backend.requested
+
+
+def _versions(backend: BackendReport) -> str:
+    return ", ".join(f"{name} {version}" for name, version in backend.versions.items())
 
 
 def _outputs(report: CheckReport) -> Table:
@@ -72,7 +92,7 @@ def _outputs(report: CheckReport) -> Table:
     for heading in ("max abs\nerror", "max rel\nerror", "error /\nallowed", "NaN", "Inf"):
         table.add_column(heading, justify="right", no_wrap=True)
     for backend in report.backends:
-        if backend.requested or backend.status != "unavailable":
+        if not _not_here(backend):
             _add_rows(table, backend)
     return table
 

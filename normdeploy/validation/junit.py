@@ -1,0 +1,98 @@
+"""A report of `check` as JUnit XML, which Jenkins, GitLab and others show as tests.
+
+A suite is the model, a test case one output of one backend. A backend that gave no result, or whose result
+cannot be judged output by output, has a case named "run". A backend that is not on this machine and that
+nobody asked for is skipped.
+
+The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
+documentation of unit test reports have in common.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from normdeploy.validation import text
+
+if TYPE_CHECKING:
+    from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
+
+Outcome = Literal["failure", "error", "skipped"]
+
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to write (section 2.2, production Char)."""
+
+
+def xml(report: CheckReport) -> str:
+    """The whole document."""
+    root = Element("testsuites")
+    suite = SubElement(root, "testsuite", name=_text(text.title(report)))
+    for backend in report.backends:
+        _add_backend(suite, report, backend)
+    if report.verdict != "pass" and not _count(suite, "failure") + _count(suite, "error"):
+        outcome: Outcome = "failure" if report.verdict == "mismatch" else "error"
+        case = SubElement(suite, "testcase", classname=_text(report.model), name="verdict", time="0.000")
+        _add_outcome(case, outcome, report.verdict, f"verdict: {report.verdict}", str(report))
+    suite.set("tests", str(len(suite)))
+    for attribute, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(_count(suite, element)))
+    suite.set("time", _seconds(sum(backend.seconds for backend in report.backends)))
+    indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
+
+
+def _add_backend(suite: Element, report: CheckReport, backend: BackendReport) -> None:
+    classname = _text(f"{report.model}.{backend.name}")
+    seconds = backend.seconds  # of the first case; the backend computes all outputs at once
+    blamed = False
+    for output in backend.outputs:
+        case = SubElement(
+            suite, "testcase", classname=classname, name=_text(output.name), time=_seconds(seconds)
+        )
+        seconds = 0.0
+        if output.comparison.wrong:
+            blamed = True
+            details = "\n".join(filter(None, [_errors(output), text.divergence_line(backend)]))
+            _add_outcome(case, "failure", "mismatch", _wrong(output), details)
+    if backend.status != "pass" and not blamed:
+        case = SubElement(suite, "testcase", classname=classname, name="run", time=_seconds(seconds))
+        _add_outcome(case, _outcome(backend), backend.status, backend.reason, "\n".join(backend.log))
+
+
+def _outcome(backend: BackendReport) -> Outcome:
+    if backend.status == "mismatch":
+        return "failure"
+    return "skipped" if backend.status == "unavailable" and not backend.requested else "error"
+
+
+def _add_outcome(case: Element, outcome: Outcome, kind: str, message: str, details: str) -> None:
+    element = SubElement(case, outcome, type=kind, message=_text(message))
+    element.text = _text(details) or None
+
+
+def _wrong(output: OutputReport) -> str:
+    found = output.comparison
+    return f"{found.wrong} of {found.elements} elements are wrong"
+
+
+def _errors(output: OutputReport) -> str:
+    found = output.comparison
+    return (
+        f"max abs error {found.max_abs_error:.2e}, max rel error {found.max_rel_error:.2e}, "
+        f"error / allowed {found.noise_ratio:.3g}, NaN {found.nan}, Inf {found.inf}"
+    )
+
+
+def _count(suite: Element, outcome: Outcome) -> int:
+    return len(suite.findall(f"testcase/{outcome}"))
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.3f}"
+
+
+def _text(content: str) -> str:
+    """Text with what XML cannot write spelled as an escape sequence: names come from the model's file."""
+    return _NOT_IN_XML.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), content)
