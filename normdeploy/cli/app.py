@@ -12,8 +12,10 @@ from collections.abc import Sequence
 import click
 
 from normdeploy._version import __version__
+from normdeploy.cli.configuration import configuration
 from normdeploy.cli.deferred_imports import deferred
 from normdeploy.cli.group import Group
+from normdeploy.cli.verb import CONFIGURATION
 from normdeploy.errors import ExitCode, exit_code
 from normdeploy.signals import Ended, raised
 
@@ -52,8 +54,13 @@ class _Verbs(Group):
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, message="normdeploy %(version)s")
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Take networks with LRN and BatchNorm to ONNX and TensorRT, and prove that they compute the same."""
+    found = configuration()
+    if found is not None:
+        ctx.default_map = found.defaults(ctx)
+        ctx.meta[CONFIGURATION] = found.path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

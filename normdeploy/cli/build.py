@@ -21,6 +21,7 @@ from normdeploy.cli.options import (
     timeout_option,
 )
 from normdeploy.cli.output import deliver, status
+from normdeploy.cli.verb import Verb
 
 if TYPE_CHECKING:
     from normdeploy.engine.shapes import Range
@@ -40,7 +41,7 @@ def _named_range(text: str) -> tuple[str, Range]:
     return name_alone, Range(shape, shape, shape)
 
 
-@click.command(name="build")
+@click.command(name="build", cls=Verb)
 @model_argument()
 @output_option("ENGINE")
 @click.option(

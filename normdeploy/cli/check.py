@@ -19,12 +19,13 @@ from normdeploy.cli.options import (
     timeout_option,
 )
 from normdeploy.cli.output import deliver, progress_bar
+from normdeploy.cli.verb import Verb, Verbosity, verbosity
 from normdeploy.errors import ExitCode
 
 _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": ExitCode.UNAVAILABLE}
 
 
-@click.command(name="check")
+@click.command(name="check", cls=Verb)
 @model_argument()
 @click.option(
     "--reference",
@@ -51,6 +52,13 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
 @timeout_option("For loading the model, and for each batch.")
 @click.option("--localize", is_flag=True, help="Name the first node that a backend computes wrongly.")
 @json_option("the report")
+@click.option(
+    "--junit",
+    "junit_path",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="Write the report as JUnit XML, a test case for each backend and output.",
+)
 @html_option("the report")
 @click.pass_context
 def command(
@@ -68,6 +76,7 @@ def command(
     timeout: float,
     localize: bool,
     json_path: str | None,
+    junit_path: str | None,
     html_path: str | None,
 ) -> None:
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
@@ -77,7 +86,7 @@ def command(
     """
     from normdeploy.pages.charts import require_charts
     from normdeploy.resources import limit_memory
-    from normdeploy.validation import check
+    from normdeploy.validation import check, text
 
     if html_path is not None:
         require_charts()
@@ -100,5 +109,7 @@ def command(
         )
     if html_path is not None:
         report.to_html(html_path)
-    deliver(report, json_path)
+    if junit_path is not None:
+        report.to_junit(junit_path)
+    deliver(report, json_path, text.render(report, verbose=verbosity() is Verbosity.VERBOSE))
     ctx.exit(_EXIT_CODES[report.verdict])

@@ -6,9 +6,10 @@ import click
 
 from normdeploy.cli.options import json_option
 from normdeploy.cli.output import deliver, status
+from normdeploy.cli.verb import Verb
 
 
-@click.command(name="doctor")
+@click.command(name="doctor", cls=Verb)
 @json_option("what was found")
 def command(json_path: str | None) -> None:
     """Say what is installed, which backends work on this machine, and how to mend those that do not.

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from normdeploy.cli.options import Named, complete_file, named_axis, output_option, shapes_option
+from normdeploy.cli.options import Named, complete_file, json_option, named_axis, output_option, shapes_option
+from normdeploy.cli.output import deliver
+from normdeploy.cli.verb import Verb
 
 
 def _axes_by_name(_: click.Context, __: click.Parameter, axes: Sequence[Named[int]]) -> dict[str, list[int]]:
@@ -16,7 +18,7 @@ def _axes_by_name(_: click.Context, __: click.Parameter, axes: Sequence[Named[in
     return named
 
 
-@click.command(name="export")
+@click.command(name="export", cls=Verb)
 @click.argument("source", metavar="SOURCE", shell_complete=complete_file)
 @output_option("OUT.onnx")
 @shapes_option("Instead of the shape of an example input.")
@@ -30,6 +32,7 @@ def _axes_by_name(_: click.Context, __: click.Parameter, axes: Sequence[Named[in
 )
 @click.option("--opset", type=int, metavar="N", help="Of the standard operators; by default torch's own.")
 @click.option("--no-fold", is_flag=True, help="Keep every BatchNormalization.")
+@json_option("what became of each BatchNorm and LRN")
 def command(
     source: str,
     output: str,
@@ -37,6 +40,7 @@ def command(
     dynamic: Mapping[str, Sequence[int]],
     opset: int | None,
     no_fold: bool,
+    json_path: str | None,
 ) -> None:
     """Write a torch model as ONNX: LRN as one node, BatchNorm folded.
 
@@ -47,8 +51,8 @@ def command(
     from rich.text import Text
 
     from normdeploy.passes import text
-    from normdeploy.terminal import show
     from normdeploy.torch import export_source
 
     report = export_source(source, output, shapes=shapes, dynamic=dynamic, opset=opset, fold=not no_fold)
-    show(Group(Text(f"wrote {output}: {report.nodes_after} nodes"), text.explanation(report)))
+    wrote = Text(f"wrote {output}: {report.nodes_after} nodes")
+    deliver(report, json_path, Group(wrote, text.explanation(report)))

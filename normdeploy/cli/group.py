@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from normdeploy.cli.verb import Verb
 from normdeploy.errors import suggestion
 
 
 class Group(click.Group):
     """`normdeploy chekc`: there is no command 'chekc': did you mean 'check'?"""
+
+    command_class = Verb
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

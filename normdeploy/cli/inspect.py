@@ -8,9 +8,10 @@ import click
 
 from normdeploy.cli.options import data_option, json_option, model_argument
 from normdeploy.cli.output import deliver, progress_bar
+from normdeploy.cli.verb import Verb
 
 
-@click.command(name="inspect")
+@click.command(name="inspect", cls=Verb)
 @model_argument()
 @data_option("Warn of half precision by these inputs; by default from the weights alone.")
 @json_option("the list")

@@ -10,9 +10,10 @@ import click
 from normdeploy.choices import Target
 from normdeploy.cli.options import json_option, model_argument, output_option, shapes_option
 from normdeploy.cli.output import deliver
+from normdeploy.cli.verb import Verb
 
 
-@click.command(name="optimize")
+@click.command(name="optimize", cls=Verb)
 @model_argument("IN.onnx")
 @output_option("OUT.onnx", "The file to write; may be IN.onnx.")
 @click.option(

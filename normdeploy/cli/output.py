@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from normdeploy.cli.verb import Verbosity, verbosity
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -19,7 +21,7 @@ _STDOUT = "-"
 
 
 def deliver(result: Result, json_path: str | None, content: RenderableType | None = None) -> None:
-    """Write the result as JSON if that was asked for, and show it unless the JSON goes to standard output.
+    """Write the result as JSON if asked, and show it unless that goes to standard output or --quiet is given.
 
     Args:
         result: of the verb.
@@ -38,8 +40,14 @@ def deliver(result: Result, json_path: str | None, content: RenderableType | Non
             click.echo(text, nl=False)
         else:
             write_text(json_path, text)
-    if json_path != _STDOUT:
+    if json_path != _STDOUT and verbosity() is not Verbosity.QUIET:
         show(result if content is None else content)
+
+
+def say(line: str) -> None:
+    """Print a line that other programs read, unless --quiet is given."""
+    if verbosity() is not Verbosity.QUIET:
+        click.echo(line)
 
 
 @contextmanager
@@ -49,9 +57,7 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not _draws()) as bar:
         task = bar.add_task(description, total=None)
 
         def show(done: int, total: int) -> None:
@@ -65,5 +71,9 @@ def status(description: str) -> Iterator[None]:
     """Says on a terminal that something takes long."""
     from rich.console import Console
 
-    with Console(stderr=True).status(description):
+    with Console(stderr=True, quiet=not _draws()).status(description):
         yield
+
+
+def _draws() -> bool:
+    return sys.stderr.isatty() and verbosity() is not Verbosity.QUIET

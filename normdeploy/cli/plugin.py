@@ -9,8 +9,8 @@ import click
 
 from normdeploy.choices import Headers
 from normdeploy.cli.group import Group
-from normdeploy.cli.options import complete_file
-from normdeploy.cli.output import status
+from normdeploy.cli.options import complete_file, json_option
+from normdeploy.cli.output import deliver, say, status
 
 
 @click.group(name="plugin", cls=Group)
@@ -42,30 +42,44 @@ def command() -> None:
     "auto finds or else fetches by git.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="By default one per core.")
+@json_option("what the library holds")
 def build_command(
-    output: str | None, architectures: Sequence[str], headers: Headers, jobs: int | None
+    output: str | None,
+    architectures: Sequence[str],
+    headers: Headers,
+    jobs: int | None,
+    json_path: str | None,
 ) -> None:
     """Compile the library; needs nvcc, a C++ compiler and CMake, but no GPU and no TensorRT."""
-    from normdeploy.plugin import build
+    from rich.text import Text
+
+    from normdeploy.plugin import build, info
 
     with status("compiling the plugin"):
         library = build(output, architectures=architectures or None, headers=headers, jobs=jobs)
-    click.echo(str(library))
+    deliver(info(library), json_path, Text(str(library)))
 
 
 @command.command(name="path")
-def path_command() -> None:
+@json_option("what the library holds")
+def path_command(json_path: str | None) -> None:
     """Print where the library is."""
-    from normdeploy.plugin import path
+    from rich.text import Text
 
-    click.echo(str(path()))
+    from normdeploy.plugin import info, path
+
+    library = path()
+    if json_path is None:
+        say(str(library))
+    else:
+        deliver(info(library), json_path, Text(str(library)))
 
 
 @command.command(name="info")
 @click.argument("library", metavar="[LIB.so]", required=False, shell_complete=complete_file)
-def info_command(library: str | None) -> None:
+@json_option("what the library holds")
+def info_command(library: str | None, json_path: str | None) -> None:
     """Say what the library holds: operators, architectures, versions."""
     from normdeploy.plugin import info
-    from normdeploy.terminal import show
 
-    show(info(library))
+    deliver(info(library), json_path)

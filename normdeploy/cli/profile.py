@@ -20,6 +20,7 @@ from normdeploy.cli.options import (
     timeout_option,
 )
 from normdeploy.cli.output import deliver, progress_bar
+from normdeploy.cli.verb import Verb
 from normdeploy.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-@click.command(name="profile")
+@click.command(name="profile", cls=Verb)
 @model_argument()
 @click.option(
     "--against",
