@@ -20,6 +20,9 @@ Target = Literal["portable", "ort-cpu", "tensorrt"]
 Headers = Literal["auto", "find", "git", "wheel"]
 """Where TensorRT's headers come from; plugins/cmake/TensorRTHeaders.cmake says what each means."""
 
+WORK_TIMEOUT = 600.0
+"""Seconds that work on a model in this process may take: reading it, folding, the reference on one batch."""
+
 BACKEND_TIMEOUT = 300.0
 """Seconds that a backend may take to load a model, and for each run."""
 

@@ -4,7 +4,8 @@ NormdeployError              2  base of every error that normdeploy raises on pu
 ├── UsageError               2  an argument or an option that makes no sense
 ├── InputError               2  input arrays that do not fit the model
 ├── ModelError               2  a file that is not a model we accept
-│   └── UnsupportedOperator  2  a valid model with an operator that the reference does not compute
+│   ├── UnsupportedOperator  2  a valid model with an operator that the reference does not compute
+│   └── BudgetExceeded       2  a model that takes more time or memory than it is allowed
 ├── ConventionError          2  a normalization that another framework's parameters cannot express
 ├── ExportError              2  a module that cannot be exported as it stands
 ├── MissingDependencyError   3  an optional package that is not installed; the message has the install line
@@ -60,6 +61,10 @@ class ModelError(NormdeployError):
 
 class UnsupportedOperator(ModelError):
     """The NumPy reference has no implementation of an operator in the model."""
+
+
+class BudgetExceeded(ModelError):
+    """Work on a model takes more time or memory than it is allowed."""
 
 
 class ConventionError(NormdeployError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import resource
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,23 +22,6 @@ def physical_memory() -> float:
         if limit.isdecimal():
             sizes.append(int(limit))
     return min(sizes)
-
-
-def require_memory(shape: Sequence[int], itemsize: int = 8) -> None:
-    """Check that a tensor of this shape fits, before it is allocated.
-
-    A model's few bytes can ask for terabytes (ConstantOfShape, Expand, Pad, ...), and Linux grants the
-    address space and ends the process later.
-
-    Raises:
-        MemoryError: it is larger than the machine's memory.
-    """
-    nbytes = math.prod(int(size) for size in shape) * itemsize
-    if nbytes > physical_memory():
-        raise MemoryError(
-            f"a tensor of shape {tuple(int(size) for size in shape)} would take {nbytes / 2**30:.4g} GiB, "
-            f"and this machine has {physical_memory() / 2**30:.4g} GiB"
-        )
 
 
 def limit_memory(nbytes: float | None = None) -> None:

@@ -21,8 +21,8 @@ LAYERS = (
     {"reference"},
     {"graph"},
     {"environment", "results"},
-    {"native_support", "batchnorm", "files", "pages", "resources", "terminal"},
-    {"lrn", "signals"},
+    {"native_support", "batchnorm", "budget", "files", "pages", "terminal"},
+    {"lrn", "resources", "signals"},
     {"_version", "choices", "dtypes", "errors"},
 )
 """From the top down; a part may import parts below its own, and itself."""

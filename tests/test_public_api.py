@@ -38,6 +38,7 @@ ERRORS = {
     "BackendFailure",
     "BackendTimeout",
     "BackendUnavailable",
+    "BudgetExceeded",
     "ConventionError",
     "ExportError",
     "InputError",

@@ -7,6 +7,7 @@ from itertools import count
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import Body, operator
@@ -43,11 +44,16 @@ def loop(
         scanned.append(results[len(initial) :])
     if not scanned and n_outputs > len(initial):
         raise NotImplementedError("scanned outputs of a loop that never runs")
-    return [*state, *(np.stack(items) for items in zip(*scanned, strict=True))]
+    return [*state, *(_stacked(items) for items in zip(*scanned, strict=True))]
 
 
 def _iterations(trip_count: Array | None) -> Iterator[int]:
     return count() if trip_count is None else iter(range(int(trip_count.item())))
+
+
+def _stacked(items: Sequence[Array]) -> Array:
+    require_memory((len(items), *items[0].shape), items[0].itemsize)
+    return np.stack(items)
 
 
 @operator("Scan", since=9, rounding=EXACT)
@@ -78,7 +84,7 @@ def scan(
         results = body(*state, *slices)
         state = results[:n_state]
         scanned.append(results[n_state:])
-    outputs = [np.stack(items) for items in zip(*scanned, strict=True)]
+    outputs = [_stacked(items) for items in zip(*scanned, strict=True)]
     output_axes = scan_output_axes or [0] * len(outputs)
     output_directions = scan_output_directions or [0] * len(outputs)
     stacked = [

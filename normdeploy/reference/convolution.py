@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import check_budget, require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import Keywords, sum_of
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
-from normdeploy.resources import require_memory
 
 _COLUMN_BYTES = 2 * 2**20
 """The buffer for columns: small enough to stay in a CPU's cache, large enough for a matrix product."""
@@ -71,6 +71,7 @@ def _multiply_windows(windows: Windows, padded: Array, weights: Array, y: Array)
     view = view.transpose(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
     taps = (slice(None),) * rank
     for item, groups, rows in _pieces(y.shape[0], group, windows.outputs, depth):
+        check_budget()
         piece: tuple[Any, ...] = (item, slice(groups.start * channels, groups.stop * channels), *taps, rows)
         columns = view[piece].reshape(groups.stop - groups.start, depth, -1)
         products = np.matmul(weights[groups], columns)

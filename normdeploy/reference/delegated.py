@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.convolution import terms_of_conv
 from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, RoundingModel, sum_of
@@ -81,5 +82,24 @@ def _run_single_node(
         [onnx.ValueInfoProto(name=name) for name in outputs],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    _require_memory(model, feeds)
     results: Any = ReferenceEvaluator(model).run(None, feeds)
     return [np.asarray(result) for result in results]
+
+
+_FEW = 64
+"""Elements of an input that may be sizes."""
+
+
+def _require_memory(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> None:
+    """Refuse outputs that are too large, as far as ONNX infers their shapes from the inputs."""
+    known = onnx.ModelProto()
+    known.CopyFrom(model)
+    known.graph.initializer.extend(
+        numpy_helper.from_array(x, name)
+        for name, x in feeds.items()
+        if x.dtype.kind in "iu" and x.size <= _FEW
+    )
+    for output in onnx.shape_inference.infer_shapes(known).graph.output:
+        dims = output.type.tensor_type.shape.dim
+        require_memory([dim.dim_value if dim.HasField("dim_value") else 1 for dim in dims], 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.rounding_model import (
     BOUNDED_FUNCTION,
@@ -20,7 +21,6 @@ from normdeploy.reference.rounding_model import (
     sum_of,
 )
 from normdeploy.reference.signature import operator
-from normdeploy.resources import require_memory
 
 
 def require_broadcast(*arrays: Array) -> None:

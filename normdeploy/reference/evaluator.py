@@ -8,8 +8,9 @@ from itertools import zip_longest
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.budget import check_budget, require_memory, spending
 from normdeploy.dtypes import Array
-from normdeploy.errors import ModelError, UnsupportedOperator, UsageError
+from normdeploy.errors import BudgetExceeded, ModelError, UnsupportedOperator, UsageError
 from normdeploy.graph.io import ModelSource, load
 from normdeploy.reference.dtypes import widen
 from normdeploy.reference.execution_plan import Attributes, ExecutionPlan, PlannedNode, Planner
@@ -24,7 +25,12 @@ NodeObserver = Callable[[ir.Node, Sequence[Array]], None]
 
 
 def evaluate(
-    model: ModelSource, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
+    model: ModelSource,
+    inputs: Mapping[str, Array],
+    outputs: Sequence[str] | None = None,
+    *,
+    timeout: float | None = None,
+    max_memory: float | None = None,
 ) -> dict[str, Array]:
     """Compute a model's outputs, or any of its tensors, in float64.
 
@@ -35,15 +41,18 @@ def evaluate(
         inputs: one array per graph input; those that have an initializer may be left out. A floating input
             may have any floating width.
         outputs: names of tensors of the main graph, the graph's outputs by default.
+        timeout: seconds that it may take, 600 by default.
+        max_memory: bytes that it may take, half of the machine's memory by default.
 
     Returns:
         The tensors by name: float64 arrays for floating ones, arrays of the tensor's own type for others.
 
     Raises:
-        UsageError: an output that the main graph does not have.
+        UsageError: an output that the main graph does not have, or a limit that is not above 0.
         InputError: inputs that do not fit the model.
         UnsupportedOperator: a node that the reference cannot compute; found before anything runs.
-        ModelError: no valid model, or a node that fails on its inputs or needs more memory than there is.
+        BudgetExceeded: it would take, or has taken, more time or memory than it may.
+        ModelError: no valid model, or a node that fails on its inputs.
 
     Example:
         >>> import numpy as np, onnx.parser
@@ -60,7 +69,8 @@ def evaluate(
         >>> nd.evaluate(model, {"x": x}, outputs=["squares"])["squares"].ravel().tolist()
         [1.0, 9.0]
     """
-    return Evaluator(model).run(inputs, outputs)
+    with spending(timeout, max_memory):
+        return Evaluator(model).run(inputs, outputs)
 
 
 class Evaluator:
@@ -123,7 +133,9 @@ class Evaluator:
             UsageError: an output that the main graph does not have.
             InputError: inputs that do not fit the model.
             UnsupportedOperator: a node that the reference cannot compute; found before anything runs.
-            ModelError: a node that fails on its inputs, or that needs more memory than there is.
+            BudgetExceeded: it takes more than the budget around the call (`normdeploy.budget.spending`); in
+                none, a tensor that takes more than half of the machine's memory.
+            ModelError: a node that fails on its inputs.
         """
         values = (
             [self._value(name) for name in outputs] if outputs is not None else list(self.model.graph.outputs)
@@ -153,6 +165,7 @@ class _Weights:
         if value in self._kept:
             return self._kept[value]
         assert value.const_value is not None
+        require_memory(tuple(value.const_value.shape.numpy()))
         array = widen(value.const_value.numpy())
         if array.nbytes <= self._room:
             self._room -= array.nbytes
@@ -210,8 +223,10 @@ def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None
 
 
 def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
-    arguments = [None if value is None else frame[value] for value in planned.node.inputs]
+    check_budget(f"{planned.where}: the work up to here ")
+    arguments: list[Array | None] = []
     try:
+        arguments += (None if value is None else frame[value] for value in planned.node.inputs)
         with np.errstate(all="ignore"):
             return _call(planned, frame, arguments)
     except ModelError:  # of a node inside this one, which it names
@@ -219,7 +234,8 @@ def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
     except NotImplementedError as error:
         raise UnsupportedOperator(f"{planned.where}: {error}") from error
     except MemoryError as error:
-        raise ModelError(f"{planned.where}: {str(error) or 'out of memory'}{_shapes(arguments)}") from error
+        reason = str(error) or "out of memory"
+        raise BudgetExceeded(f"{planned.where}: {reason}{_shapes(arguments)}") from error
     except Exception as error:  # whatever NumPy or an operator finds wrong with these inputs
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"{planned.where}: {reason}{_shapes(arguments)}") from error
@@ -251,6 +267,7 @@ def _call_function(
 
 def _body(plan: ExecutionPlan, outer: _Frame) -> Body:
     def body(*inputs: Array) -> list[Array]:
+        check_budget()
         frame = _Frame(outer, outer.attributes, outer.rounding, outer.weights)
         frame.values.update(zip(plan.inputs, inputs, strict=True))
         return _run(plan, frame)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.dtypes import compute_dtype
 from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
-from normdeploy.resources import require_memory
 
 
 @operator("Constant", since=1, rounding=EXACT)

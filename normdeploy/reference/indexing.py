@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
-from normdeploy.resources import require_memory
 
 _COMBINE: dict[str, np.ufunc] = {
     "add": np.add,

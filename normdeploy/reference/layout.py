@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
-from normdeploy.resources import require_memory
 
 
 @operator("Identity", since=1, rounding=EXACT)
@@ -80,6 +80,7 @@ def unsqueeze(x: Array, axes: Array) -> Array:
 @operator("Concat", since=4, rounding=EXACT)
 def concat(*inputs: Array, axis: int) -> Array:
     """The inputs one after the other along an axis."""
+    require_memory([sum(x.size for x in inputs)], max(x.itemsize for x in inputs))
     return np.concatenate(inputs, axis=axis)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import require_memory, require_time
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import FUNCTION, Keywords, sum_of
 from normdeploy.reference.signature import operator
@@ -29,7 +30,7 @@ def gemm(
     transB: int = 0,  # noqa: N803
 ) -> Array:
     """alpha · A' B' + beta · C; C broadcasts to the product's shape."""
-    y = (a.T if transA else a) @ (b.T if transB else b)
+    y = matmul(a.T if transA else a, b.T if transB else b)
     if alpha != 1:
         y = _scaled(y, alpha)
     if c is not None:
@@ -44,25 +45,40 @@ def _terms_of_matmul(keywords: Keywords, inputs: Sequence[Any]) -> int:
 @operator("MatMul", since=1, rounding=sum_of(_terms_of_matmul))
 def matmul(a: Array, b: Array) -> Array:
     """A · B of the matrices in the last two axes; the axes before broadcast. Vectors as in NumPy."""
+    if a.ndim and b.ndim:
+        rows = a.shape[-2:-1]
+        columns = b.shape[-1:] if b.ndim > 1 else ()
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *rows, *columns)
+        require_memory(shape, np.result_type(a, b).itemsize)
+        require_time(math.prod(shape) * a.shape[-1])
     return np.asarray(np.matmul(a, b))
 
 
 def _terms_of_einsum(keywords: Keywords, inputs: Sequence[Any]) -> int:
     """The sizes of the labels that the result lacks, multiplied; those behind an ellipsis it always has."""
-    terms, _, result = keywords["equation"].replace(" ", "").partition("->")
+    sizes, result = _labels(keywords["equation"], inputs)
+    return math.prod(size for label, size in sizes.items() if label not in result)
+
+
+def _labels(equation: str, inputs: Sequence[Any]) -> tuple[Mapping[str, int], str]:
+    """The sizes of the labels, and those that the result has; without those behind an ellipsis."""
+    terms, arrow, result = equation.replace(" ", "").partition("->")
     sizes: dict[str, int] = {}
     for labels, array in zip(terms.split(","), inputs, strict=True):
         before, _, after = labels.partition("...")
         sizes |= zip(before, array.shape, strict=False)
         sizes |= zip(after[::-1], array.shape[::-1], strict=False)
-    if "->" not in keywords["equation"]:
+    if not arrow:
         result = "".join(label for label in sizes if terms.count(label) == 1)
-    return math.prod(size for label, size in sizes.items() if label not in result)
+    return sizes, result
 
 
 @operator("Einsum", since=12, rounding=sum_of(_terms_of_einsum))
 def einsum(*inputs: Array, equation: str) -> Array:
     """Einstein's sum of products, over the labels that the equation leaves out of its result."""
+    sizes, result = _labels(equation, inputs)
+    require_memory([size for label, size in sizes.items() if label in result])
+    require_time(math.prod(sizes.values()) if len(inputs) < 3 else 0)  # more of them go in pairs
     product: Any = np.einsum(equation.replace(" ", ""), *inputs, optimize=True)
     return np.asarray(product)
 

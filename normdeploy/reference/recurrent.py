@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import check_budget, require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.activation import hard_sigmoid, leaky_relu, relu, sigmoid, softplus, softsign
 from normdeploy.reference.indexing import reverse_sequence
@@ -164,6 +165,7 @@ def _recur(
     steps, batch = x.shape[:2]
     directions, hidden = r.shape[0], r.shape[-1]
     lengths = np.full(batch, steps) if sequence_lens is None else sequence_lens
+    require_memory((2, steps, directions, batch, hidden))
     y = np.zeros((steps, directions, batch, hidden))
     last = [np.zeros((directions, batch, hidden)) for _ in initial]
     for d in range(directions):
@@ -173,6 +175,7 @@ def _recur(
         states: _States = tuple(np.zeros((batch, hidden)) if state is None else state[d] for state in initial)
         hidden_states = np.zeros((steps, batch, hidden))
         for t in range(steps):
+            check_budget()
             running = (t < lengths)[:, None]
             updated = cell(sequence[t], states, d, functions)
             states = tuple(np.where(running, new, old) for new, old in zip(updated, states, strict=True))

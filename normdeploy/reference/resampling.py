@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import FUNCTION
 from normdeploy.reference.signature import operator
-from normdeploy.resources import require_memory
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
-from normdeploy.resources import require_memory
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,200 @@
+"""What work on a model that is not trusted may take: seconds, and bytes of memory.
+
+A model of a few bytes can ask for terabytes, or for a loop of 2^62 trips. `spending` sets the budget of all
+the work inside it; `require_memory` and `require_time` refuse what the shapes tell to be beyond it before it
+is begun, and `check_budget`, called between the steps of the work, what they do not tell.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from normdeploy import resources
+from normdeploy.choices import WORK_TIMEOUT
+from normdeploy.errors import BudgetExceeded, UsageError
+
+_SHARE = 0.5
+"""Of the machine's memory, that work may take where nothing else is said."""
+
+_LOOK_SECONDS = 0.01
+"""Between two looks at how much memory this process has: each costs as much as a small operator."""
+
+_STATUS = Path("/proc/self/statm")
+_FASTEST = 1e11
+"""Multiplications and additions a second that no processor's core exceeds in float64."""
+
+
+class Budget:
+    """Seconds and bytes, and how much of them is left.
+
+    Args:
+        seconds: that the work may take; `restart` begins them anew.
+        nbytes: that this process may take beyond what it has now.
+        outer: the budget that this one is a part of.
+    """
+
+    def __init__(self, seconds: float, nbytes: float, outer: Budget | None = None) -> None:
+        self.seconds, self.nbytes, self._outer = seconds, nbytes, outer
+        self._before = _resident()
+        self._next_look = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the seconds anew, within those of the outer budget."""
+        self._deadline = time.monotonic() + self.seconds
+        if self._outer is not None:
+            self._deadline = min(self._deadline, self._outer._deadline)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the work has to end; negative afterwards."""
+        return self._deadline - time.monotonic()
+
+    @property
+    def bytes_left(self) -> float:
+        """Of memory, that the work may still take."""
+        left = self.nbytes - max(0, _resident() - self._before)
+        return left if self._outer is None else min(left, self._outer.bytes_left)
+
+    def check(self, where: str) -> None:
+        """Refuse to go on when the time or the memory is used up; see `check_budget`."""
+        now = time.monotonic()
+        if now >= self._deadline:
+            raise BudgetExceeded(
+                f"{where}took longer than the {self.seconds:.6g} s allowed: use a smaller model or shape, or "
+                "allow more time with --timeout (timeout= in Python)"
+            )
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            if self.bytes_left < 0:
+                raise BudgetExceeded(f"{where}took more memory than the {_allowed(self.nbytes)}")
+
+
+_current: ContextVar[Budget | None] = ContextVar("_current", default=None)
+
+
+@contextmanager
+def spending(timeout: float | None = None, max_memory: float | None = None) -> Iterator[None]:
+    """Let the work inside take so much, and no more than a budget around it has left.
+
+    Args:
+        timeout: seconds; by default those of the budget around, or 600.
+        max_memory: bytes, beyond what this process has now; by default those of the budget around, or half
+            of the machine's memory.
+
+    Raises:
+        UsageError: a timeout or a memory that is not above 0.
+    """
+    for name, value in (("timeout", timeout), ("max_memory", max_memory)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} must be above 0, got {value:g}")
+    outer = _current.get()
+    if outer is not None and timeout is None and max_memory is None:
+        yield
+        return
+    seconds = timeout if timeout is not None else outer.seconds if outer else WORK_TIMEOUT
+    nbytes = max_memory if max_memory is not None else outer.nbytes if outer else _default_bytes()
+    token = _current.set(Budget(seconds, nbytes, outer))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def restart_clock() -> None:
+    """Begin the seconds anew: what comes now, another batch, may take as long as what was done."""
+    budget = _current.get()
+    if budget is not None:
+        budget.restart()
+
+
+def seconds_left() -> float:
+    """That the work may still take; infinity where no budget is set."""
+    budget = _current.get()
+    return math.inf if budget is None else budget.seconds_left
+
+
+def check_budget(where: str = "the work on this model ") -> None:
+    """Refuse to go on when the time or the memory is used up.
+
+    Args:
+        where: what takes it, to begin the message with.
+
+    Raises:
+        BudgetExceeded: either is.
+    """
+    budget = _current.get()
+    if budget is not None:
+        budget.check(where)
+
+
+def require_memory(shape: Sequence[int], itemsize: int = 8) -> None:
+    """Check that a tensor of this shape fits, before it is allocated.
+
+    A model's few bytes can ask for terabytes (ConstantOfShape, Expand, Pad, ...), and Linux grants the
+    address space and ends the process later.
+
+    Args:
+        shape: of the tensor.
+        itemsize: bytes of an element.
+
+    Raises:
+        MemoryError: it takes more than this machine has, or more than the budget has left.
+    """
+    nbytes = math.prod(int(size) for size in shape) * itemsize
+    machine = resources.physical_memory()
+    if nbytes > machine:
+        raise MemoryError(f"{_takes(shape, nbytes)}, and this machine has {machine / 2**30:.4g} GiB")
+    budget = _current.get()
+    if budget is None:
+        if nbytes > _default_bytes():
+            raise MemoryError(f"{_takes(shape, nbytes)}, more than the {_allowed(_default_bytes())}")
+    elif nbytes > budget.nbytes or (nbytes > _SMALL and nbytes > budget.bytes_left):
+        raise MemoryError(f"{_takes(shape, nbytes)}, more than what is left of the {_allowed(budget.nbytes)}")
+
+
+_SMALL = 2**16
+"""Bytes of a tensor that is not worth a look; `check_budget` sees many of them."""
+
+
+def require_time(operations: float) -> None:
+    """Check that there is time for so many multiplications and additions, before they are begun.
+
+    Args:
+        operations: one is a multiplication and an addition in float64.
+
+    Raises:
+        BudgetExceeded: the fastest processor would not be done in the time that is left.
+    """
+    if operations / _FASTEST > seconds_left():
+        raise BudgetExceeded(
+            f"{operations:.3g} multiplications take longer than the time allowed: use a smaller model or "
+            "shape, or allow more with --timeout (timeout= in Python)"
+        )
+
+
+def _takes(shape: Sequence[int], nbytes: int) -> str:
+    return f"a tensor of shape {tuple(int(size) for size in shape)} would take {nbytes / 2**30:.4g} GiB"
+
+
+def _allowed(nbytes: float) -> str:
+    return f"{nbytes / 2**30:.4g} GiB allowed: allow more with --max-memory (max_memory= in Python)"
+
+
+def _default_bytes() -> float:
+    return resources.physical_memory() * _SHARE
+
+
+def _resident() -> int:
+    """Bytes of this process that are in memory; 0 where the system does not tell."""
+    try:
+        pages = _STATUS.read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
