@@ -15,7 +15,9 @@ from rich.text import Text
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, model_name
 from normdeploy.graph.normalizations import Normalization, normalizations
-from normdeploy.inputs.samples import Data
+from normdeploy.inputs.images import ImageOptions
+from normdeploy.inputs.preprocess import Function
+from normdeploy.inputs.sources import Data, Preparation
 from normdeploy.native_support import RUNTIMES
 from normdeploy.results import Result
 from normdeploy.validation.half_precision.findings import HalfPrecision, findings_on_data, static_findings
@@ -23,8 +25,8 @@ from normdeploy.validation.text import warnings
 
 SCHEMA = 1
 
-Progress = Callable[[int, int], None]
-"""Called with the number of samples done and of all samples."""
+Progress = Callable[[int, int | None], None]
+"""Called with the number of samples done and of all samples, None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,20 @@ class ModelInspection(Result):
 
 
 def inspect(
-    model: ModelSource, *, data: Data | None = None, progress: Progress | None = None
+    model: ModelSource,
+    *,
+    data: Data | None = None,
+    preprocess: Function | str | ImageOptions | None = None,
+    progress: Progress | None = None,
 ) -> ModelInspection:
     """List every normalization layer of a model, in subgraphs and functions too.
 
     Args:
         model: a path, or a loaded model, which is not changed.
-        data: an .npz file, or arrays by name; the first axis counts samples. By these inputs it is judged
-            what half precision would do; without them, by the weights alone.
+        data: an .npz or .npy file, a folder of them or of images, FILE.py:FUNCTION that yields {name: array},
+            or arrays by name; the first axis counts samples. By these inputs it is judged what half
+            precision would do; without them, by the weights alone.
+        preprocess: makes of one sample what the model takes; see `check`.
         progress: is told about each batch of the data.
 
     Returns:
@@ -82,7 +90,10 @@ def inspect(
         288
     """
     graph = inferred(model)
-    half_precision = static_findings(graph) if data is None else findings_on_data(graph, data, progress)
+    if data is None:
+        half_precision = static_findings(graph)
+    else:
+        half_precision = findings_on_data(graph, data, progress, Preparation(preprocess))
     return ModelInspection(model_name(model), normalizations(graph), half_precision)
 
 

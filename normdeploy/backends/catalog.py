@@ -26,6 +26,7 @@ class Backend:
         extra: the extra of normdeploy that brings the distribution.
         needs_gpu: whether it runs on NVIDIA's GPUs only.
         takes_plugins: whether its factory has an argument `plugins`.
+        takes_optimize: whether its factory has an argument `optimize`.
         options: the factory's further arguments.
     """
 
@@ -36,6 +37,7 @@ class Backend:
     extra: str = ""
     needs_gpu: bool = False
     takes_plugins: bool = False
+    takes_optimize: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self, *, without_gpu: bool = False) -> str | None:
@@ -59,6 +61,12 @@ class Backend:
         if not libraries or not self.takes_plugins:
             return self
         return replace(self, options={**self.options, "plugins": [str(library) for library in libraries]})
+
+    def unoptimized(self) -> Backend | None:
+        """The same backend, which runs the graph as it stands; None if it cannot be told to."""
+        if not self.takes_optimize:
+            return None
+        return replace(self, options={**self.options, "optimize": False})
 
     def start(self, model: Path, timeout: float) -> WorkerSession:
         """Start its process, which begins to load the model.
@@ -97,6 +105,7 @@ BACKENDS = {
             ("onnxruntime",),
             "onnxruntime",
             "cpu",
+            takes_optimize=True,
         ),
         Backend(
             "onnxruntime-cuda",
@@ -105,6 +114,7 @@ BACKENDS = {
             "onnxruntime-gpu",
             "gpu",
             needs_gpu=True,
+            takes_optimize=True,
         ),
         Backend(
             "onnxruntime-tensorrt",

@@ -49,25 +49,27 @@ _CUDA: Provider = ("CUDAExecutionProvider", {"use_tf32": "0"})
 _TENSORRT: Provider = ("TensorrtExecutionProvider", {})
 
 
-def open_cpu(model: Path) -> OnnxRuntimeSession:
+def open_cpu(model: Path, optimize: bool = True) -> OnnxRuntimeSession:
     """A session on the CPU.
 
     Args:
         model: the ONNX file.
+        optimize: whether onnxruntime may rewrite the graph.
     """
-    return OnnxRuntimeSession(model, [_CPU])
+    return OnnxRuntimeSession(model, [_CPU], optimize=optimize)
 
 
-def open_cuda(model: Path) -> OnnxRuntimeSession:
+def open_cuda(model: Path, optimize: bool = True) -> OnnxRuntimeSession:
     """A session on the first GPU, without TF32; nodes that have no kernel there run on the CPU.
 
     Args:
         model: the ONNX file.
+        optimize: whether onnxruntime may rewrite the graph.
 
     Raises:
         BackendUnavailable: onnxruntime has no CUDA provider, or does not get it to work.
     """
-    return _on_gpu(model, [_CUDA, _CPU])
+    return _on_gpu(model, [_CUDA, _CPU], optimize)
 
 
 def open_tensorrt(model: Path) -> OnnxRuntimeSession:
@@ -83,7 +85,7 @@ def open_tensorrt(model: Path) -> OnnxRuntimeSession:
     return _on_gpu(model, [_TENSORRT, _CUDA, _CPU])
 
 
-def _on_gpu(model: Path, providers: Sequence[Provider]) -> OnnxRuntimeSession:
+def _on_gpu(model: Path, providers: Sequence[Provider], optimize: bool = True) -> OnnxRuntimeSession:
     """A session that has its first provider: onnxruntime by itself would go on without it.
 
     Raises:
@@ -102,7 +104,7 @@ def _on_gpu(model: Path, providers: Sequence[Provider]) -> OnnxRuntimeSession:
             importlib.import_module("tensorrt_libs")  # loads the TensorRT libraries that pip installed
     device = _device()
     with device.at_work() if device else contextlib.nullcontext():
-        session = OnnxRuntimeSession(model, providers, device)
+        session = OnnxRuntimeSession(model, providers, device, optimize)
     if wanted not in session.providers:
         raise BackendUnavailable(
             f"onnxruntime {onnxruntime.__version__} does not get its {wanted} to work: {_obstacle(wanted)}"
@@ -141,12 +143,13 @@ def _remedy(obstacle: str) -> str:
 
 
 class OnnxRuntimeSession:
-    """A model in onnxruntime, with its default optimizations, on the given execution providers.
+    """A model in onnxruntime on the given execution providers.
 
     Args:
         model: the ONNX file.
         providers: execution providers; a node runs on the first that takes it.
         device: the GPU that the session uses, if any.
+        optimize: whether onnxruntime may rewrite the graph, as it does by default.
 
     Attributes:
         providers: the names of those that onnxruntime got to work.
@@ -154,9 +157,14 @@ class OnnxRuntimeSession:
         versions: onnxruntime's version.
     """
 
-    def __init__(self, model: Path, providers: Sequence[Provider], device: Device | None = None) -> None:
+    def __init__(
+        self, model: Path, providers: Sequence[Provider], device: Device | None = None, optimize: bool = True
+    ) -> None:
         self._model, self._providers, self.device = model, list(providers), device
-        self._session = self._open(str(model), _options())
+        options = _options()
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = self._open(str(model), options)
         declared = (*self._session.get_inputs(), *self._session.get_outputs())
         self._has_extension_types = any(_element(value.type) in _EXTENSION_TYPES for value in declared)
         self._outputs = [output.name for output in self._session.get_outputs()]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
+from normdeploy.cli.data_options import labels_option, map_option, preprocess_options
 from normdeploy.cli.options import (
     backends_option,
     complete_file,
@@ -35,12 +37,15 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
 )
 @backends_option()
 @data_option(
-    "One array per input, samples along its first axis; an array 'labels' adds accuracies. "
-    "By default random inputs."
+    "An .npz (an array per input, samples along the first axis; 'labels' adds accuracies), an .npy, a "
+    "folder of them or of images, or FILE.py:FUNCTION that yields {name: array}. By default random inputs."
 )
+@labels_option()
+@preprocess_options()
 @click.option("--samples", type=int, metavar="N", help="By default all of the data, or 8 random ones.")
 @seed_option()
 @shapes_option()
+@map_option()
 @click.option(
     "--rtol",
     type=float,
@@ -48,6 +53,17 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
     help="Allow rtol * |reference| + atol; by default rounding is measured.",
 )
 @click.option("--atol", type=float, metavar="A", help="See --rtol.")
+@click.option(
+    "--max-flips",
+    metavar="N|P%",
+    help="Pass if at most so many samples change their class, whatever the numbers.",
+)
+@click.option(
+    "--max-accuracy-drop",
+    type=float,
+    metavar="R",
+    help="Pass if the accuracy drops by at most R (0.01 is one percentage point).",
+)
 @plugins_option("A plugin library for backends that can use it (tensorrt), instead of the model's functions.")
 @timeout_option("For loading the model, and for each batch.")
 @click.option("--localize", is_flag=True, help="Name the first node that a backend computes wrongly.")
@@ -67,11 +83,16 @@ def command(
     reference: str | None,
     backends: Sequence[str],
     data: str | None,
+    labels: str | None,
+    preprocess: Any,
     samples: int | None,
     seed: int,
     shapes: Mapping[str, Sequence[int]],
+    names: Mapping[str, str],
     rtol: float | None,
     atol: float | None,
+    max_flips: str | None,
+    max_accuracy_drop: float | None,
     plugins: Sequence[str],
     timeout: float,
     localize: bool,
@@ -81,8 +102,8 @@ def command(
 ) -> None:
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
 
-    Exit code: 0 all passed; 1 a backend's numbers are wrong; 2 bad usage or bad input; 3 a backend crashed,
-    timed out, or was asked for and is not available.
+    Exit code: 0 all passed; 1 a backend's numbers are wrong, or it misses a gate; 2 bad usage or bad input;
+    3 a backend crashed, timed out, or was asked for and is not available.
     """
     from normdeploy.pages.charts import require_charts
     from normdeploy.resources import limit_memory
@@ -97,11 +118,16 @@ def command(
             reference=reference,
             backends=backends or None,
             data=data,
+            preprocess=preprocess,
+            labels=labels,
             samples=samples,
             seed=seed,
             shapes=shapes,
+            map=names,
             rtol=rtol,
             atol=atol,
+            max_flips=max_flips,
+            max_accuracy_drop=max_accuracy_drop,
             localize=localize,
             plugins=plugins,
             timeout=timeout,

@@ -116,8 +116,8 @@ def _by_name(_: click.Context, __: click.Parameter, shapes: Sequence[Named[Value
 
 
 def data_option(about: str) -> Decorator:
-    """--data: inputs from a file."""
-    return click.option("--data", metavar="INPUTS.npz", shell_complete=complete_file, help=about)
+    """--data: a user's inputs."""
+    return click.option("--data", metavar="INPUTS", shell_complete=complete_file, help=about)
 
 
 def seed_option() -> Decorator:

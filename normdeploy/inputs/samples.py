@@ -1,12 +1,11 @@
-"""The inputs of a check, one batch at a time, from a file or generated."""
+"""The inputs of a check, one batch at a time, of a user's data or generated."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,15 @@ from normdeploy.errors import InputError, UsageError
 from normdeploy.graph.shapes import format_dims
 from normdeploy.inputs.declared import DeclaredInput, bind, has_sample_axis
 from normdeploy.inputs.generated import batch_names, random_array, resolved_shape
-from normdeploy.inputs.npz import Column, NpzFile, columns_of
-
-Data = str | os.PathLike[str] | Mapping[str, Array]
-"""What a user brings: the path of an .npz file, or arrays by name."""
-
-LABELS = "labels"
-"""The array with the true classes, unless the model has an input of that name."""
+from normdeploy.inputs.npz import Column
+from normdeploy.inputs.pieces import LABELS, Piece, Source, is_label, require_names, rows_per_batch
+from normdeploy.inputs.sources import Data, Preparation, open_source
 
 DEFAULT_SAMPLES = 8
 """Generated ones. Each magnitude of `generated` comes twice at least: one alone could be an easy case."""
 
-_BATCH_BYTES = 2**20
-"""Of one batch where the model leaves its size open; the reference's tensors take many times as much."""
-
-_BATCH_ROWS = 64
-"""Samples of one batch at most where the model leaves its size open, so that progress is shown."""
+_SHORT_FLOATS = ("bfloat16", "float16")
+"""Types of inputs that float32 data is cast to: few people save data in them."""
 
 
 @dataclass(frozen=True)
@@ -54,44 +46,52 @@ class Samples:
     """A number of samples, and the batches that hold them.
 
     Args:
-        count: of the samples.
+        count: of the samples; None where the data tells only at its end.
         batches: those samples, in order; they can be gone through once.
         labelled: whether the batches have labels.
+        remarks: what a user should know of how the data is taken; complete after the last batch.
     """
 
-    count: int
+    count: int | None
     batches: Iterator[Batch]
     labelled: bool = False
+    remarks: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def open_samples(
-    inputs: Sequence[DeclaredInput], data: Data | None, samples: int | None, seed: int
+    inputs: Sequence[DeclaredInput],
+    data: Data | None,
+    samples: int | None,
+    seed: int,
+    preparation: Preparation | None = None,
 ) -> Iterator[Samples]:
-    """The samples of a file or of arrays in memory, or generated ones.
+    """The samples of a user's data, or generated ones.
 
     The first axis of each array counts samples, which are cut into batches that the model accepts. Where
     the inputs have no common first axis the arrays are one sample as they are.
 
     Args:
         inputs: what the model declares.
-        data: an .npz file or its arrays: one per input, and `labels` if there are any.
+        data: what the user brings: an array per input, and `labels` if there are any.
         samples: how many; by default all of the data, or 8 generated ones.
         seed: of the generated ones.
+        preparation: what is done to the data first.
 
     Raises:
-        InputError: arrays that do not fit the inputs.
-        UsageError: a number of samples below 1.
+        InputError: arrays that do not fit the inputs, here or while the batches are read.
+        UsageError: a number of samples below 1, or a preparation of data that there is not.
     """
     if samples is not None and samples < 1:
         raise UsageError(f"samples must be at least 1, got {samples}")
+    preparation = preparation or Preparation()
     if data is None:
+        if preparation != Preparation():
+            raise UsageError("preprocessing and labels are for data: give --data too")
         yield _generated(inputs, samples or DEFAULT_SAMPLES, seed)
-    elif isinstance(data, Mapping):
-        yield _given(inputs, columns_of(data), samples, "the data")
-    else:
-        with NpzFile(data) as file:
-            yield _given(inputs, file.columns, samples, str(file.path))
+        return
+    with open_source(inputs, data, preparation) as source:
+        yield _of_source(inputs, source, samples)
 
 
 def _generated(inputs: Sequence[DeclaredInput], samples: int, seed: int) -> Samples:
@@ -114,14 +114,45 @@ def _generated(inputs: Sequence[DeclaredInput], samples: int, seed: int) -> Samp
     return Samples(count * rows, batches())
 
 
-def _given(
-    inputs: Sequence[DeclaredInput], columns: Mapping[str, Column], samples: int | None, source: str
-) -> Samples:
-    labels = None if any(declared.name == LABELS for declared in inputs) else columns.get(LABELS)
+def _of_source(inputs: Sequence[DeclaredInput], source: Source, samples: int | None) -> Samples:
+    """The samples of all pieces; the first piece is checked at once, the others when they are reached."""
+    piece = next(source.pieces, None)
+    if piece is None:
+        raise InputError("the data holds no samples")
+    first, origin = _given(inputs, piece, samples, source.remarks), piece.origin
+
+    def batches() -> Iterator[Batch]:
+        current, left = first, samples
+        while True:
+            yield from current.batches
+            if left is not None:
+                left -= current.count or 0
+            piece = None if left == 0 else next(source.pieces, None)
+            if piece is None:
+                return
+            current = _given(inputs, piece, left, source.remarks)
+            if current.labelled != first.labelled:
+                with_labels, without = (origin, piece.origin) if first.labelled else (piece.origin, origin)
+                raise InputError(f"{without}: has no 'labels', and {with_labels} has")
+
+    count = first.count if source.whole else source.count
+    if samples is not None and count is not None:
+        count = min(samples, count)
+    return Samples(count, batches(), first.labelled, source.remarks)
+
+
+def _given(inputs: Sequence[DeclaredInput], piece: Piece, samples: int | None, remarks: list[str]) -> Samples:
+    """The samples of one piece; what is remarkable is added to the remarks."""
+    columns, source = piece.columns, piece.origin
+    labels = columns.get(LABELS) if is_label(inputs, LABELS) else None
     arrays = {name: column for name, column in columns.items() if column is not labels}
-    _check_names(inputs, arrays, source)
+    require_names(inputs, arrays, source)
     by_sample = has_sample_axis(inputs)
     _check_arrays(inputs, arrays, by_sample, source)
+    for declared in inputs:
+        remark = _cast_remark(arrays[declared.name].dtype, declared)
+        if remark and remark not in remarks:
+            remarks.append(remark)
     if not by_sample:
         return _one_batch(inputs, arrays, labels, source)
 
@@ -136,18 +167,7 @@ def _given(
     if available == 0:
         raise InputError(f"{source}: holds no samples (the arrays' first axis is 0)")
     count = min(available, samples or available)
-    return Samples(count, _batches(inputs, arrays, labels, count), labels is not None)
-
-
-def _check_names(inputs: Sequence[DeclaredInput], arrays: Mapping[str, Column], source: str) -> None:
-    declared = {item.name for item in inputs}
-    wanted = ", ".join(f"'{item.name}' ({item})" for item in inputs) or "no arrays at all"
-    for name in arrays:
-        if name not in declared:
-            raise InputError(f"{source}: array '{name}' is no input of the model, which takes {wanted}")
-    for name in declared:
-        if name not in arrays:
-            raise InputError(f"{source}: there is no array '{name}': the model takes {wanted}")
+    return Samples(count, _batches(inputs, arrays, labels, count, source), labels is not None)
 
 
 def _check_arrays(
@@ -178,19 +198,38 @@ def _same_type(given: np.dtype[Any], declared: np.dtype[Any]) -> bool:
         return given.kind in "OSUT"
     if declared.kind == "V" and given.kind == "V":  # numpy.save forgets the names of ml_dtypes' types
         return given.itemsize == declared.itemsize
-    return given.newbyteorder("=") == declared
+    return given.newbyteorder("=") in (declared, np.float32 if _is_short(declared) else declared)
+
+
+def _is_short(dtype: np.dtype[Any]) -> bool:
+    return dtype.name in _SHORT_FLOATS
+
+
+def _cast_remark(given: np.dtype[Any], declared: DeclaredInput) -> str:
+    """Says that data is cast, where it is; else empty."""
+    if given.newbyteorder("=") == np.float32 and _is_short(declared.dtype):
+        return f"the data of '{declared.name}' is cast from float32 to {declared.dtype.name}"
+    return ""
 
 
 def _type_name(dtype: np.dtype[Any]) -> str:
     return "str" if dtype.kind == "O" else dtype.name
 
 
-def _as_declared(array: Array, declared: DeclaredInput) -> Array:
+def _as_declared(array: Array, declared: DeclaredInput, source: str) -> Array:
     if declared.dtype.kind == "O":
         return array.astype(object)
     if array.dtype.kind == "V":
         return array.view(declared.dtype)
-    return array.astype(declared.dtype, copy=False)
+    with np.errstate(over="ignore"):
+        cast = array.astype(declared.dtype, copy=False)
+    if _cast_remark(array.dtype, declared) and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
+        largest = np.max(np.abs(array), initial=0.0, where=np.isfinite(array))
+        raise InputError(
+            f"{source}: '{declared.name}' reaches {largest:.6g}, which {declared.dtype.name} cannot hold: "
+            "scale the data"
+        )
+    return cast
 
 
 def _label_count(labels: Column, source: str) -> int:
@@ -209,15 +248,19 @@ def _one_batch(
         raise InputError(
             f"{source}: has 'labels', but the model's inputs have no common first axis for samples"
         )
-    whole = {item.name: _as_declared(arrays[item.name].whole(), item) for item in inputs}
+    whole = {item.name: _as_declared(arrays[item.name].whole(), item, source) for item in inputs}
     return Samples(1, iter([Batch(whole, 1)]))
 
 
 def _batches(
-    inputs: Sequence[DeclaredInput], arrays: Mapping[str, Column], labels: Column | None, count: int
+    inputs: Sequence[DeclaredInput],
+    arrays: Mapping[str, Column],
+    labels: Column | None,
+    count: int,
+    source: str,
 ) -> Iterator[Batch]:
     constants = {item.name: arrays[item.name].whole() for item in inputs if not item.dims}
-    rows, fixed = _rows_per_batch(inputs, arrays)
+    rows, fixed = rows_per_batch(inputs, {name: column.shape for name, column in arrays.items()})
     for start in range(0, count, rows):
         size = min(rows, count - start)
         batch = {}
@@ -228,18 +271,5 @@ def _batches(
                 array = arrays[declared.name].rows(size)
                 if fixed and size < rows:
                     array = np.concatenate([array, np.repeat(array[-1:], rows - size, axis=0)])
-            batch[declared.name] = _as_declared(array, declared)
+            batch[declared.name] = _as_declared(array, declared, source)
         yield Batch(batch, size, None if labels is None else labels.rows(size))
-
-
-def _rows_per_batch(inputs: Sequence[DeclaredInput], arrays: Mapping[str, Column]) -> tuple[int, bool]:
-    """Samples per call, and whether the model takes exactly that many."""
-    first = next(declared.dims[0] for declared in inputs if declared.dims)
-    if isinstance(first, int):
-        return max(first, 1), True
-    row_bytes = sum(
-        math.prod(arrays[declared.name].shape[1:]) * declared.dtype.itemsize
-        for declared in inputs
-        if declared.dims
-    )
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(row_bytes, 1))), False

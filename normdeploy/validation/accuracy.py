@@ -10,7 +10,7 @@ from normdeploy.dtypes import Array
 
 
 def predicted_classes(outputs: Mapping[str, Array], output: str, samples: int) -> Array:
-    """The class with the highest score, for each of the first rows of an output.
+    """The class with the highest score, for each of the first rows of an output; -1 where a score is NaN.
 
     Args:
         outputs: arrays by name.
@@ -18,7 +18,8 @@ def predicted_classes(outputs: Mapping[str, Array], output: str, samples: int) -
         samples: how many rows count; those that only fill a batch come after them.
     """
     scores = outputs[output]
-    classes: Array = np.argmax(scores.reshape(scores.shape[0], -1)[:samples], axis=1)
+    rows = scores.reshape(scores.shape[0], -1)[:samples]
+    classes: Array = np.where(np.isnan(rows).any(axis=1), -1, np.argmax(rows, axis=1))
     return classes
 
 
@@ -39,21 +40,23 @@ class Tally:
     """Counts right and flipped predictions."""
 
     def __init__(self) -> None:
-        self.samples = self.right = self.flips = 0
+        self.samples = self.labelled = self.right = self.flips = 0
 
-    def add(self, predicted: Array, labels: Array, reference: Array) -> None:
+    def add(self, predicted: Array, labels: Array | None, reference: Array) -> None:
         """Count one batch.
 
         Args:
             predicted: the classes that were predicted.
-            labels: the right ones.
+            labels: the right ones, if they are known.
             reference: the classes that the reference predicts.
         """
-        self.samples += labels.size
-        self.right += int(np.count_nonzero(predicted == labels))
+        self.samples += reference.size
+        if labels is not None:
+            self.labelled += labels.size
+            self.right += int(np.count_nonzero(predicted == labels))
         self.flips += int(np.count_nonzero(predicted != reference))
 
     @property
     def accuracy(self) -> float | None:
-        """The share of right ones; None if nothing was counted."""
-        return self.right / self.samples if self.samples else None
+        """The share of right ones; None if no label was known."""
+        return self.right / self.labelled if self.labelled else None

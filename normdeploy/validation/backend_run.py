@@ -17,8 +17,9 @@ from normdeploy.graph.shapes import format_dims
 from normdeploy.inputs.samples import Batch
 from normdeploy.validation.accuracy import Tally, predicted_classes
 from normdeploy.validation.compare import TensorComparison
+from normdeploy.validation.gate import Gate
 from normdeploy.validation.judge import Case
-from normdeploy.validation.report import BackendReport, OutputReport, Status
+from normdeploy.validation.report import BackendReport, GateOutcome, OutputReport, Status
 
 _MEANINGLESS = 0.1
 """Expected rounding, as a share of an output's root mean square, above which a verdict says little. What is
@@ -79,8 +80,8 @@ class BackendRun:
         Args:
             batch: the inputs, and the labels if there are any.
             case: what is right for them.
-            scores: the output that holds class scores, with labels.
-            predicted: the reference's classes, with labels.
+            scores: the output that holds class scores, where classes are compared.
+            predicted: the reference's classes, likewise.
         """
         if self._session is None or self._failure is not None:
             return
@@ -97,7 +98,7 @@ class BackendRun:
             self._compare(name, actual.get(name), case)
         if self.wrong_on is None and self._status()[0] == "mismatch":
             self.wrong_on = batch.inputs
-        if batch.labels is not None and scores is not None and predicted is not None and not self._misfit:
+        if scores is not None and predicted is not None and not self._misfit:
             classes = predicted_classes(actual, scores, batch.samples)
             self._tally.add(classes, batch.labels, predicted)
 
@@ -119,14 +120,27 @@ class BackendRun:
                 before.distribution.add(actual, expected)
             self._outputs[name] = replace(before, comparison=before.comparison + comparison)
 
-    def report(self, labelled: bool) -> BackendReport:
+    def report(
+        self, labelled: bool, gate: Gate | None = None, reference_accuracy: float | None = None
+    ) -> BackendReport:
         """What became of it.
 
         Args:
             labelled: whether the data has labels, so that predictions were counted.
+            gate: decides in place of the numbers, where classes could be compared.
+            reference_accuracy: the reference's accuracy, with labels.
         """
         status, reason = self._status()
-        counted = labelled and self._tally.samples > 0
+        counted = (labelled or gate is not None) and self._tally.samples > 0
+        passed: GateOutcome | None = None
+        if gate is not None and counted and self._failure is None and not self._misfit:
+            tally = self._tally
+            missed = gate.missed(tally.flips, tally.samples, tally.accuracy, reference_accuracy)
+            passed = "missed" if missed else "met"
+            if missed:
+                status, reason = "mismatch", "; ".join(filter(None, (missed, reason)))
+            elif status == "mismatch":
+                status, reason = "pass", f"the gate is met, though numbers differ beyond rounding: {reason}"
         return BackendReport(
             name=self._backend.name,
             status=status,
@@ -135,6 +149,7 @@ class BackendRun:
             outputs=list(self._outputs.values()),
             accuracy=self._tally.accuracy if counted else None,
             flips=self._tally.flips if counted else None,
+            gate=passed,
             log=self._failure.log if self._failure else (),
             versions=self._session.versions if self._session else {},
             seconds=self._seconds,

@@ -15,6 +15,7 @@ from normdeploy.results import PageResult
 from normdeploy.validation import junit, page, text
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.distribution import Distribution
+from normdeploy.validation.gate import Gate
 from normdeploy.validation.half_precision.findings import HalfPrecision
 from normdeploy.validation.localize import Divergence, Localization
 
@@ -22,6 +23,7 @@ SCHEMA = 1
 
 Status = Literal["pass", "mismatch", "crashed", "timeout", "unavailable"]
 Verdict = Literal["pass", "mismatch", "error"]
+GateOutcome = Literal["met", "missed"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,14 @@ class BackendReport:
 
     Args:
         name: as in `--backend`.
-        status: "pass", "mismatch", or how it failed.
-        reason: one line; empty for "pass".
+        status: "pass", "mismatch", or how it failed; with a gate, whether that is met.
+        reason: one line; empty for most that pass.
         requested: whether it was asked for by name.
         outputs: what was compared before the backend ended.
         accuracy: share of labels that its classes equal; None without labels.
-        flips: samples whose class differs from the reference's; None without labels.
+        flips: samples whose class differs from the reference's; None without labels and without a gate.
+        gate: whether the gate is met; None without one, or where nothing could be judged by it.
+        unoptimized: of a quantized model, what became of it in the same backend without optimizations.
         log: the last lines that its process wrote, if it failed.
         versions: of the runtime's libraries.
         localization: the search for the first wrong node; None where there was none.
@@ -59,6 +63,8 @@ class BackendReport:
     outputs: Sequence[OutputReport] = ()
     accuracy: float | None = None
     flips: int | None = None
+    gate: GateOutcome | None = None
+    unoptimized: Status | None = None
     log: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     localization: Localization | None = None
@@ -83,6 +89,8 @@ class CheckReport(PageResult):
         reference_accuracy: share of labels that the reference's classes equal; None without labels.
         environment: the versions that can change a result.
         half_precision: what float16 would do to each normalization layer on the data; empty without data.
+        gate: what was allowed to be lost; None if the numbers decide.
+        remarks: how the data was taken, and which names stand for each other; a line each.
     """
 
     model: str
@@ -93,12 +101,14 @@ class CheckReport(PageResult):
     reference_accuracy: float | None
     environment: Mapping[str, Any]
     half_precision: Sequence[HalfPrecision] = ()
+    gate: Gate | None = None
+    remarks: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """ "mismatch" if any backend's numbers are wrong; "error" if one failed, or if none could judge.
+        """ "mismatch" if any backend's numbers are wrong, or miss the gate; "error" if one failed.
 
-        A backend that is unavailable counts only if it was asked for by name.
+        "error" too if none could judge. A backend that is unavailable counts only if it was asked for by name.
         """
         statuses = [backend.status for backend in self.backends]
         if "mismatch" in statuses:
@@ -140,6 +150,8 @@ class CheckReport(PageResult):
             "seed": self.seed,
             "reference_accuracy": self.reference_accuracy,
             "backends": [_backend_json(backend) for backend in self.backends],
+            "gate": None if self.gate is None else self.gate.to_json(),
+            "remarks": list(self.remarks),
             "half_precision": [finding.to_json() for finding in self.half_precision],
             "environment": dict(self.environment),
         }
@@ -158,6 +170,8 @@ def _backend_json(backend: BackendReport) -> dict[str, Any]:
         "first_divergence": asdict(backend.first_divergence) if backend.first_divergence else None,
         "accuracy": backend.accuracy,
         "flips": backend.flips,
+        "gate": backend.gate,
+        "unoptimized": backend.unoptimized,
         "log": list(backend.log),
         "versions": dict(backend.versions),
     }

@@ -54,6 +54,8 @@ def warnings(findings: Iterable[HalfPrecision]) -> Iterator[Text]:
 
 def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
     yield Text(title(report))
+    for remark in report.remarks:
+        yield Text(f"note: {remark}")
     table = _outputs(report)
     if table.rows:
         yield table
@@ -120,10 +122,15 @@ def _cells(output: OutputReport) -> list[str]:
 
 
 def _accuracies(report: CheckReport) -> Iterator[str]:
-    """The accuracy before and after, where the data has labels."""
-    if report.reference_accuracy is None:
-        return
-    yield f"accuracy of the reference: {report.reference_accuracy:.2%}"
+    """The accuracy before and after, where the data has labels; flips; what becomes of the gate."""
+    if report.reference_accuracy is not None:
+        yield f"accuracy of the reference: {report.reference_accuracy:.2%}"
     for backend in report.backends:
         if backend.accuracy is not None:
             yield f"accuracy of {backend.name}: {backend.accuracy:.2%}, flips: {backend.flips}"
+        elif backend.flips is not None:
+            yield f"flips of {backend.name}: {backend.flips}"
+    if report.gate is not None:
+        for backend in report.backends:
+            if backend.gate is not None:
+                yield f"gate of {report.gate} for {backend.name}: {backend.gate}"

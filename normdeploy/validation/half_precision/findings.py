@@ -14,7 +14,8 @@ from normdeploy.dtypes import Array
 from normdeploy.graph.normalizations import is_lrn, is_normalization, lrn_of
 from normdeploy.graph.scopes import node_name
 from normdeploy.inputs.declared import declared_inputs
-from normdeploy.inputs.samples import Data, open_samples
+from normdeploy.inputs.samples import open_samples
+from normdeploy.inputs.sources import Data, Preparation
 from normdeploy.reference import Evaluator
 from normdeploy.validation.half_precision import extents
 from normdeploy.validation.half_precision.extents import LARGEST, Extent
@@ -134,20 +135,24 @@ def static_findings(model: ir.Model) -> list[HalfPrecision]:
 
 
 def findings_on_data(
-    model: ir.Model, data: Data, progress: Callable[[int, int], None] | None = None
+    model: ir.Model,
+    data: Data,
+    progress: Callable[[int, int | None], None] | None = None,
+    preparation: Preparation | None = None,
 ) -> list[HalfPrecision]:
     """What the reference meets on a user's inputs.
 
     Args:
         model: whose layers are watched.
-        data: the path of an .npz file, or arrays by name.
-        progress: called with the number of samples done and of all samples.
+        data: what the user brings.
+        progress: called with the number of samples done and of all samples, None where that is not known.
+        preparation: what is done to the data first.
 
     Raises:
         InputError: arrays that do not fit the model.
     """
     watch, evaluator, done = OverflowWatch(model), Evaluator(model), 0
-    with open_samples(declared_inputs(model), data, None, 0) as samples:
+    with open_samples(declared_inputs(model), data, None, 0, preparation) as samples:
         for batch in samples.batches:
             watch.start(batch.inputs)
             evaluator.run(batch.inputs, on_node=watch.on_node)

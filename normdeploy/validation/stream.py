@@ -1,0 +1,83 @@
+"""Every batch of a check through the reference and the backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from normdeploy.errors import InputError
+from normdeploy.inputs.samples import Batch, Samples
+from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
+from normdeploy.validation.backend_run import BackendRun
+from normdeploy.validation.half_precision.findings import OverflowWatch
+from normdeploy.validation.judge import Judge
+
+Progress = Callable[[int, int | None], None]
+"""Called with the number of samples done and of all samples, None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What became of the samples.
+
+    Args:
+        samples: how many there were; those that were put through, where nobody knew before.
+        accuracy: the reference's, with labels.
+    """
+
+    samples: int
+    accuracy: float | None
+
+
+def stream(
+    judge: Judge,
+    runs: Sequence[BackendRun],
+    samples: Samples,
+    watch: OverflowWatch | None,
+    progress: Progress | None,
+    classify: bool,
+) -> Streamed:
+    """Put every batch through the reference and the runs, until no run is alive.
+
+    Args:
+        judge: computes what is right.
+        runs: the backends.
+        samples: the batches.
+        watch: sees the tensors of the deployed model.
+        progress: is told about each batch.
+        classify: whether classes are compared without labels too.
+
+    Raises:
+        InputError: classes are compared, and no output has scores; or data that does not fit.
+    """
+    tally, scores, done = Tally(), None, 0
+    for batch in samples.batches:
+        if not any(run.alive for run in runs):
+            break
+        if watch is not None:
+            watch.start(batch.inputs)
+        with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
+            case = judge.on(batch.inputs, watch.on_node if watch else None)
+        predicted = None
+        if batch.labels is not None or classify:
+            scores = scores or _scores(case.expected, batch)
+            predicted = predicted_classes(case.expected, scores, batch.samples)
+            tally.add(predicted, batch.labels, predicted)
+        for run in runs:
+            run.judge(batch, case, scores, predicted)
+        done += batch.samples
+        if progress is not None:
+            progress(done, samples.count)
+    return Streamed(done if samples.count is None else samples.count, tally.accuracy)
+
+
+def _scores(expected: Mapping[str, Any], batch: Batch) -> str:
+    rows = max((array.shape[0] for array in batch.inputs.values() if array.ndim), default=1)
+    output = scores_output(expected, rows)
+    if output is None:
+        why = "the data has 'labels'" if batch.labels is not None else "classes are to be compared"
+        raise InputError(f"{why}, but the model has no output with class scores per sample")
+    return output
