@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
-import shutil
-import subprocess
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,35 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from normdeploy.backends.catalog import BACKENDS, Backend
+from normdeploy import plugin
+from normdeploy.backends.catalog import BACKENDS, Backend, find
 from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
-from normdeploy.errors import BackendFailure
+from normdeploy.errors import BackendFailure, PluginUnavailable
 from normdeploy.files import scratch_folder
 from normdeploy.graph.io import save
 from normdeploy.lrn import LRN, lrn
+from normdeploy.plugin import toolchain
 from normdeploy.results import Result
 
 SCHEMA = 1
 
-_PACKAGES = ("normdeploy", "numpy", "onnx", "onnx-ir", "ml_dtypes", "torch", "onnxscript")
+_PACKAGES = ("normdeploy", "numpy", "onnx", "onnx-ir", "ml_dtypes")
+
+_FOR_DEVELOPERS = {"bench", "docs", "lint", "test"}
+"""Extras that no command asks for."""
+
+_EQUIVALENT = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
+"""Distribution -> those that bring the same module; one of them is enough."""
+
+_TOOLS: dict[str, Callable[[], Path]] = {
+    "nvcc": toolchain.find_nvcc,
+    "C++ compiler": toolchain.find_cpp_compiler,
+    "cmake": toolchain.find_cmake,
+    "ninja or make": toolchain.find_build_tool,
+}
+"""What compiling the plugin takes."""
+
 _TIMEOUT_SECONDS = 60.0
 
 
@@ -37,7 +55,7 @@ class Finding:
     """One line of the diagnosis.
 
     Args:
-        name: a package, a backend, a driver or a tool.
+        name: a package, an extra, a backend, a driver, a tool or a library.
         works: whether it can be used.
         detail: its version, or what is wrong and how to mend it.
     """
@@ -53,13 +71,19 @@ class Diagnosis(Result):
 
     Args:
         packages: what is installed.
-        backends: which of them work here.
-        hardware: the driver, and the compiler that the plugin needs.
+        extras: the optional parts of normdeploy, and whether all that each brings is installed.
+        backends: which of them work here; those that were asked for, or all.
+        hardware: the driver.
+        tools: the programs that compiling the plugin takes.
+        plugin: the plugin library, and the operators in it.
     """
 
     packages: Sequence[Finding]
+    extras: Sequence[Finding]
     backends: Sequence[Finding]
     hardware: Sequence[Finding]
+    tools: Sequence[Finding]
+    plugin: Sequence[Finding]
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
@@ -68,8 +92,11 @@ class Diagnosis(Result):
     def __rich__(self) -> RenderableType:
         return Group(
             _table("packages", self.packages),
+            _table("extras", self.extras),
             _table("backends", self.backends),
             _table("hardware", self.hardware),
+            _table("tools to build the plugin", self.tools),
+            _table("plugin", self.plugin),
         )
 
 
@@ -84,51 +111,116 @@ def _table(title: str, findings: Sequence[Finding]) -> Table:
     return table
 
 
-def doctor() -> Diagnosis:
-    """Look at packages, driver and compiler, and run a small LRN in every backend.
+def doctor(backends: Sequence[str] | None = None) -> Diagnosis:
+    """Look at packages, driver, compilers and plugin, and run a small LRN in every backend.
+
+    Args:
+        backends: names of those to try; by default all.
 
     Returns:
         What works here, and for what does not, how to mend it.
 
+    Raises:
+        UsageError: there is no backend of such a name.
+
     Example:
         >>> import normdeploy as nd
-        >>> found = nd.doctor()
-        >>> {backend.name: backend.works for backend in found.backends}["onnxruntime"]
-        True
+        >>> found = nd.doctor(backends=["onnxruntime"])
+        >>> [(backend.name, backend.works) for backend in found.backends]
+        [('onnxruntime', True)]
     """
+    chosen = [find(name) for name in dict.fromkeys(backends or BACKENDS)]
     python = Finding("python", True, f"{platform.python_version()} ({sys.executable})")
     return Diagnosis(
-        [python, *map(_package, _PACKAGES), *_tensorrt_packages()],
-        [_try(backend) for backend in BACKENDS.values()],
-        [Finding("GPU driver", gpu_status().usable, gpu_status().detail), _compiler()],
+        packages=[python, *map(_package, _PACKAGES)],
+        extras=[_extra(name) for name in _extras()],
+        backends=[_try(backend) for backend in chosen],
+        hardware=[Finding("GPU driver", gpu_status().usable, gpu_status().detail)],
+        tools=[_tool(name, locate) for name, locate in _TOOLS.items()],
+        plugin=[_plugin()],
     )
 
 
 def _package(name: str) -> Finding:
+    version = _version(name)
+    if version is None:
+        return Finding(name, False, "not installed: run  pip install normdeploy")
+    return Finding(name, True, version)
+
+
+def _version(distribution: str) -> str | None:
     try:
-        return Finding(name, True, importlib.metadata.version(name))
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, False, f"not installed: run  pip install 'normdeploy{_EXTRAS.get(name, '')}'")
+        return None
 
 
-_EXTRAS: Mapping[str, str] = {"torch": "[torch]", "onnxscript": "[torch]"}
+def _extras() -> list[str]:
+    """The names of those for users, as the installed package declares them."""
+    try:
+        named = importlib.metadata.metadata("normdeploy").get_all("Provides-Extra") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return sorted(set(named) - _FOR_DEVELOPERS)
 
 
-def _tensorrt_packages() -> list[Finding]:
-    found = {
-        distribution.name: distribution.version
-        for distribution in importlib.metadata.distributions()
-        if (distribution.name or "").lower().startswith("tensorrt")
-    }
-    if not found:
-        return [
-            Finding(
-                "tensorrt",
-                False,
-                "not installed: run  pip install 'normdeploy[gpu]'  or  pip install 'normdeploy[rtx]'",
-            )
-        ]
-    return [Finding(name, True, version) for name, version in sorted(found.items())]
+def _extra(name: str) -> Finding:
+    wanted = sorted(_brought_by(name))
+    there = {distribution: _installed(distribution) for distribution in wanted}
+    missing = [distribution for distribution, found in there.items() if not found]
+    if missing:
+        lacks = " and ".join(missing)
+        verb = "is" if len(missing) == 1 else "are"
+        return Finding(name, False, f"{lacks} {verb} not installed: run  pip install 'normdeploy[{name}]'")
+    return Finding(name, True, ", ".join(there.values()))
+
+
+def _brought_by(extra: str) -> Iterator[str]:
+    """The distributions that an extra asks for."""
+    for line in importlib.metadata.requires("normdeploy") or ():
+        requirement, _, marker = line.partition(";")
+        if re.search(rf"""\bextra\s*==\s*['"]{re.escape(extra)}['"]""", marker):
+            yield re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]
+
+
+def _installed(distribution: str) -> str:
+    """Names and versions of what brings a distribution's modules; "" where nothing does."""
+    for name in _EQUIVALENT.get(distribution, (distribution,)):
+        version = _version(name)
+        if version is not None:
+            return f"{name} {version}"
+    return _tensorrt(distribution)
+
+
+def _tensorrt(distribution: str) -> str:
+    """TensorRT has several distributions for the same modules, by versions of CUDA."""
+    for library in LIBRARIES.values():
+        if library.package == distribution and any(map(importlib.util.find_spec, library.modules)):
+            prefix = f"{distribution}-cu"
+            found = {
+                each.name: each.version
+                for each in importlib.metadata.distributions()
+                if (each.name or "").lower().replace("_", "-").startswith(prefix)
+            }
+            return ", ".join(f"{name} {version}" for name, version in sorted(found.items())) or distribution
+    return ""
+
+
+def _tool(name: str, locate: Callable[[], Path]) -> Finding:
+    try:
+        program = locate()
+        return Finding(name, True, f"{toolchain.version_line(program)} ({program})")
+    except PluginUnavailable as error:
+        return Finding(name, False, f"{error}. Needed to build the plugin only")
+
+
+def _plugin() -> Finding:
+    try:
+        found = plugin.info()
+    except PluginUnavailable as error:
+        return Finding("library", False, f"{error}. Models run without it")
+    operators = ", ".join(f"{each.namespace}::{each.name}" for each in found.operators)
+    return Finding("library", True, f"{found.path}, version {found.version}, operators {operators}")
 
 
 def _try(backend: Backend) -> Finding:
@@ -166,19 +258,3 @@ def _one_lrn(spec: LRN) -> ir.Model:
     y.name, y.shape, y.type = "y", shape, x.type
     graph = ir.Graph([x], [y], nodes=[node], opset_imports={"": 17}, name="lrn")
     return ir.Model(graph, ir_version=8)
-
-
-def _compiler() -> Finding:
-    nvcc = shutil.which("nvcc")
-    if nvcc is None:
-        return Finding("nvcc", False, "not found (needed to build the plugin only): install the CUDA toolkit")
-    try:
-        result = _run([nvcc, "--version"])
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("nvcc", False, f"{nvcc} does not run ({error})")
-    release = next((line for line in result.stdout.splitlines() if "release" in line), "unknown version")
-    return Finding("nvcc", result.returncode == 0, f"{release.strip()} ({nvcc})")
-
-
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,19 +41,68 @@ def find_toolchain() -> Toolchain:
     """
     nvcc = find_nvcc()
     _require_version(nvcc, r"release (\d+)\.(\d+)", _LEAST_NVCC, "install a newer CUDA toolkit")
+    cmake = find_cmake()
+    find_cpp_compiler()
+    build_tool = find_build_tool()
+    if build_tool.name == "make":
+        return Toolchain(nvcc, cmake, ("-G", "Unix Makefiles"))
+    return Toolchain(nvcc, cmake, ("-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={build_tool}"))
+
+
+def find_cmake() -> Path:
+    """Find CMake.
+
+    Raises:
+        PluginUnavailable: it is nowhere there, or too old.
+    """
     cmake = _find_program("cmake")
     if cmake is None:
         raise PluginUnavailable("cmake is not installed: run  pip install cmake ninja")
     _require_version(cmake, r"version (\d+)\.(\d+)", _LEAST_CMAKE, "run  pip install --upgrade cmake")
-    compilers = ("c++", "g++", "clang++")
-    if "CXX" not in os.environ and not any(shutil.which(name) for name in compilers):
-        raise PluginUnavailable("no C++ compiler is installed: run  apt install g++  or set CXX")
+    return cmake
+
+
+def find_cpp_compiler() -> Path:
+    """Find a C++ compiler: the one that CXX names, or c++, g++ or clang++ on PATH.
+
+    Raises:
+        PluginUnavailable: there is none.
+    """
+    named = os.environ.get("CXX")
+    if named:
+        return Path(shlex.split(named)[0])  # options may follow it
+    for name in ("c++", "g++", "clang++"):
+        found = shutil.which(name)
+        if found is not None:
+            return Path(found)
+    raise PluginUnavailable("no C++ compiler is installed: run  apt install g++  or set CXX")
+
+
+def find_build_tool() -> Path:
+    """Find ninja, or make where there is no ninja.
+
+    Raises:
+        PluginUnavailable: neither is there.
+    """
     ninja = _find_program("ninja")
     if ninja is not None:
-        return Toolchain(nvcc, cmake, ("-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"))
-    if shutil.which("make") is None:
+        return ninja
+    make = shutil.which("make")
+    if make is None:
         raise PluginUnavailable("neither ninja nor make is installed: run  pip install ninja")
-    return Toolchain(nvcc, cmake, ("-G", "Unix Makefiles"))
+    return Path(make)
+
+
+def version_line(program: Path) -> str:
+    """What a program says of its version: the first line of `--version` that has one.
+
+    Raises:
+        PluginUnavailable: it does not run, or says none.
+    """
+    for line in _output(program, "--version").splitlines():
+        if re.search(r"\d+\.\d+", line):
+            return line.strip()
+    raise PluginUnavailable(f"{program} does not tell its version")
 
 
 def find_nvcc() -> Path:
