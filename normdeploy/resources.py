@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+_STATUS = Path("/proc/self/statm")
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -41,6 +44,26 @@ def limit_memory(nbytes: float | None = None) -> None:
     present = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     if all(wanted < limit for limit in present):
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+@contextmanager
+def limited_memory(nbytes: int) -> Iterator[None]:
+    """Make allocations fail in this process that take it beyond `nbytes` more than it has, inside the block.
+
+    For work of native code that cannot be asked to stop. Where the system does not tell how much the process
+    has, nothing is limited.
+    """
+    try:
+        pages = int(_STATUS.read_text().split()[5])  # of data and stack, what RLIMIT_DATA limits
+    except OSError:
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limit_memory(pages * resource.getpagesize() + nbytes)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def no_core_dumps() -> None:

@@ -8,19 +8,34 @@ import logging
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
+from normdeploy.budget import check_budget
 from normdeploy.graph.io import ModelSource, load
+from normdeploy.resources import limited_memory
 
 # The pass logs a traceback for a model that it cannot follow; without a handler it would reach the terminal.
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
+_MOST_BYTES = 2**31
+"""Of memory that inference may take."""
+
 
 def infer(model: ir.Model) -> None:
-    """Add the types and shapes that ONNX can infer, in place; a model it cannot follow stays as it is."""
+    """Add the types and shapes that ONNX can infer, in place; a model it cannot follow stays as it is.
+
+    One that takes more than 2 GiB of memory to follow stays as it is, too: its weights are not looked at, and
+    a few nodes can double the axes of a tensor, or the sizes that are followed, again and again.
+
+    Raises:
+        BudgetExceeded: no time or memory is left for it, or for what comes after it.
+    """
+    check_budget()
     order = list(model.graph.initializers)
-    with contextlib.suppress(Exception):  # ONNX's inference and its wrapper raise many types
+    # ONNX's inference and its wrapper raise many types of exceptions
+    with contextlib.suppress(Exception), limited_memory(_MOST_BYTES):
         ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
     for name in order:  # the pass moves large ones to the end
         model.graph.initializers[name] = model.graph.initializers.pop(name)
+    check_budget()
 
 
 def inferred(source: ModelSource) -> ir.Model:

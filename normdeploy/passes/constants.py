@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from normdeploy.budget import check_budget, seconds_left, spending
 from normdeploy.errors import ModelError, UnsupportedOperator
 from normdeploy.graph.constants import ConstantAnalysis
 from normdeploy.graph.traversal import producers, upstream
@@ -16,6 +17,15 @@ from normdeploy.reference import Evaluator
 
 LARGEST = 2**26
 """Elements; a constant subgraph that makes more than this is left for the runtime to compute."""
+
+_MOST_BYTES = 4 * 8 * LARGEST
+"""Of memory that computing one constant may take; one that takes more is left, too."""
+
+_SHARE = 0.25
+"""Of the time that is left, that computing one constant may take."""
+
+_INSTANT = 1e-6
+"""Seconds: what is left when all is used up."""
 
 _QUANTIZERS = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
 _RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
@@ -89,8 +99,10 @@ class Constants(ConstantAnalysis):
             ir_version=self._model.ir_version,
             functions=[*self._model.functions.values()],
         )
+        check_budget()
         try:
-            result = Evaluator(model).run({})[str(value.name)]
+            with spending(max(seconds_left(), _INSTANT) * _SHARE, _MOST_BYTES):
+                result = Evaluator(model).run({})[str(value.name)]
         except (ModelError, UnsupportedOperator):
             return None
         return result.astype(value.dtype.numpy())
