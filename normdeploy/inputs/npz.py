@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
 
@@ -70,15 +71,22 @@ def columns_of(arrays: Mapping[str, Array]) -> dict[str, Column]:
 
 
 def _column_of(name: str, array: Array) -> Column:
-    rows = np.atleast_1d(array)
+    return Column(name, array.shape, array.dtype, _rows_of(lambda: np.atleast_1d(array)))
+
+
+def _rows_of(load: Callable[[], Array]) -> Callable[[int], Array]:
+    """Gives the next rows of an array, which is loaded when the first are asked for."""
+    loaded: list[Array] = []
     position = 0
 
     def read(count: int) -> Array:
         nonlocal position
+        if not loaded:
+            loaded.append(load())
         position += count
-        return rows[position - count : position]
+        return loaded[0][position - count : position]
 
-    return Column(name, array.shape, array.dtype, read)
+    return read
 
 
 class NpzFile:
@@ -126,17 +134,22 @@ class NpzFile:
             if reader is None:
                 raise ValueError("another version of the format")
             shape, fortran_order, dtype = reader(stream)
-        except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        except Exception as error:  # NumPy evaluates the header, which raises many types
             raise self._unreadable(name, error) from error
         if dtype.hasobject:
             raise InputError(
                 f"{self.path}: array '{name}' holds pickled Python objects, which can run code: "
                 "save plain numbers or strings"
             )
+        held = self._zip.getinfo(member).file_size - stream.tell()
+        declared = math.prod(shape) * dtype.itemsize
+        if held != declared:
+            raise self._unreadable(name, f"its header says {declared} bytes, and the file holds {held}")
         row_shape = shape[1:]
         row_bytes = math.prod(row_shape) * dtype.itemsize
 
         def read(count: int) -> Array:
+            self._require_memory(name, count, row_bytes, fortran_order)
             try:
                 if fortran_order:
                     return self._exactly(stream, count * row_bytes, dtype).reshape(shape, order="F")
@@ -145,7 +158,7 @@ class NpzFile:
                 raise self._unreadable(name, error) from error
 
         if fortran_order and len(shape) > 1:  # its rows are scattered over the file
-            return _column_of(name, read(shape[0])) if shape[0] else Column(name, shape, dtype, read)
+            return Column(name, shape, dtype, _rows_of(lambda: read(shape[0])))
         return Column(name, shape, dtype, read)
 
     def _exactly(self, stream: IO[bytes], nbytes: int, dtype: np.dtype[Any]) -> Array:
@@ -154,5 +167,15 @@ class NpzFile:
             raise EOFError("truncated")
         return np.frombuffer(data, dtype=dtype)
 
-    def _unreadable(self, name: str, error: Exception) -> InputError:
-        return InputError(f"{self.path}: array '{name}' cannot be read ({error}): save it again")
+    def _require_memory(self, name: str, rows: int, row_bytes: int, whole: bool) -> None:
+        try:
+            require_memory((rows, row_bytes), 1)
+        except MemoryError as error:
+            why = "one batch of it is read"
+            if whole:
+                why = "it is in Fortran's order and so read whole: save it with numpy.ascontiguousarray"
+            raise InputError(f"{self.path}: array '{name}': {error} ({why})") from error
+
+    def _unreadable(self, name: str, error: Exception | str) -> InputError:
+        reason = " ".join(str(error).split())
+        return InputError(f"{self.path}: array '{name}' cannot be read ({reason}): save it again")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
+from normdeploy.budget import spending
 from normdeploy.errors import InputError
 from normdeploy.inputs.npz import NpzFile, columns_of
 
@@ -84,5 +85,32 @@ def test_a_header_that_promises_more_than_there_is(tmp_path):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", buffer.getvalue() + b"\0" * 100)
-    with NpzFile(path) as file, pytest.raises(InputError, match="array 'x' cannot be read"):
-        file.columns["x"].rows(64)
+    message = r"array 'x' cannot be read \(its header says 192000000000 bytes, and the file holds 100\)"
+    with pytest.raises(InputError, match=message):
+        NpzFile(path)
+
+
+def test_an_array_in_fortrans_order_is_read_when_it_is_asked_for_and_within_the_memory_allowed(tmp_path):
+    path = saved(tmp_path, x=ramp(3), f=np.asfortranarray(np.zeros((2**13, 2**10), np.float32)))
+    with spending(max_memory=2**24), NpzFile(path) as file:
+        assert file.columns["x"].whole().tolist() == [0, 1, 2]
+        with pytest.raises(InputError, match=r"'f'.* GiB.* in Fortran's order and so read whole"):
+            file.columns["f"].rows(1)
+
+
+def test_a_batch_is_read_within_the_memory_allowed(tmp_path):
+    path = saved(tmp_path, x=np.zeros((2, 2**23), np.float32))
+    message = r"'x'.* take .* GiB.* \(one batch of it is read\)"
+    with spending(max_memory=2**24), NpzFile(path) as file, pytest.raises(InputError, match=message):
+        file.columns["x"].rows(1)
+
+
+@pytest.mark.parametrize("header", [b"{'descr': '<f4', 'shape': (1,", b"\n  (\n )\n]", b"((" * 50, b"1L + '"])
+def test_headers_that_are_no_python(tmp_path, header):
+    header = header.ljust(118) + b"\n"
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(InputError, match="array 'x' cannot be read") as caught:
+        NpzFile(path)
+    assert "\n" not in str(caught.value)
