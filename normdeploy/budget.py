@@ -10,14 +10,19 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from normdeploy import resources
 from normdeploy.choices import WORK_TIMEOUT
 from normdeploy.errors import BudgetExceeded, UsageError
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _SHARE = 0.5
 """Of the machine's memory, that work may take where nothing else is said."""
@@ -50,6 +55,12 @@ class Budget:
         self._deadline = time.monotonic() + self.seconds
         if self._outer is not None:
             self._deadline = min(self._deadline, self._outer._deadline)
+
+    def extend(self, seconds: float) -> None:
+        """Move the end of this budget, and of those around it, further away."""
+        self._deadline += seconds
+        if self._outer is not None:
+            self._outer.extend(seconds)
 
     @property
     def seconds_left(self) -> float:
@@ -112,6 +123,34 @@ def restart_clock() -> None:
     budget = _current.get()
     if budget is not None:
         budget.restart()
+
+
+@contextmanager
+def clock_stopped() -> Iterator[None]:
+    """Time inside does not count: another process is waited for, which has a limit of its own."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        budget = _current.get()
+        if budget is not None:
+            budget.extend(time.monotonic() - began)
+
+
+def budgeted(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run a function within the budget that its keyword arguments `timeout` and `max_memory` give."""
+
+    @wraps(function)
+    def run(*arguments: _P.args, **keywords: _P.kwargs) -> _R:
+        timeout, max_memory = keywords.get("timeout"), keywords.get("max_memory")
+        with spending(_number(timeout), _number(max_memory)):
+            return function(*arguments, **keywords)
+
+    return run
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
 def seconds_left() -> float:

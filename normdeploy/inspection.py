@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from normdeploy.budget import budgeted
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, model_name
 from normdeploy.graph.normalizations import Normalization, normalizations
@@ -56,11 +57,14 @@ class ModelInspection(Result):
         return Group(*_parts(self))
 
 
+@budgeted
 def inspect(
     model: ModelSource,
     *,
     data: Data | None = None,
     preprocess: Function | str | ImageOptions | None = None,
+    timeout: float | None = None,
+    max_memory: float | None = None,
     progress: Progress | None = None,
 ) -> ModelInspection:
     """List every normalization layer of a model, in subgraphs and functions too.
@@ -71,6 +75,8 @@ def inspect(
             or arrays by name; the first axis counts samples. By these inputs it is judged what half
             precision would do; without them, by the weights alone.
         preprocess: makes of one sample what the model takes; see `check`.
+        timeout: seconds that reading the model may take, and each batch of the data; 600 by default.
+        max_memory: bytes that this process may take, half of the machine's memory by default.
         progress: is told about each batch of the data.
 
     Returns:
@@ -79,6 +85,7 @@ def inspect(
 
     Raises:
         ModelError: not a model that is accepted.
+        BudgetExceeded: it would take, or has taken, more time or memory than it may.
         InputError: data that does not fit the model.
 
     Example:

@@ -46,6 +46,19 @@ def limit_memory(nbytes: float | None = None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
+_WITHOUT_MODEL = 2**30
+"""Bytes that a process may take for Python and its libraries, which reserve more than they use."""
+
+
+def process_limit(max_memory: float | None) -> float | None:
+    """What to limit a process's memory to that may take `max_memory` bytes for a model.
+
+    Args:
+        max_memory: None for the machine's memory.
+    """
+    return None if max_memory is None else max_memory + _WITHOUT_MODEL
+
+
 @contextmanager
 def limited_memory(nbytes: int) -> Iterator[None]:
     """Make allocations fail in this process that take it beyond `nbytes` more than it has, inside the block.

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from normdeploy.backends.protocol import ProtocolError, decode, encode
+from normdeploy.budget import clock_stopped
 from normdeploy.dtypes import Array
 from normdeploy.errors import BackendCrashed, BackendFailure, BackendTimeout, BackendUnavailable
 from normdeploy.files import scratch_folder
@@ -100,7 +101,8 @@ class WorkerSession:
             BackendTimeout: it took longer than the time limit.
         """
         self._deadline = time.monotonic() + self.timeout
-        header, _ = self._receive()
+        with clock_stopped():
+            header, _ = self._receive()
         self.versions = header["versions"]
         self.build_ns = int(header["build_ns"])
 
@@ -138,8 +140,9 @@ class WorkerSession:
         """
         self._deadline = time.monotonic() + self.timeout + seconds
         self._doing = doing
-        self._send(header, arrays)
-        return self._receive()
+        with clock_stopped():
+            self._send(header, arrays)
+            return self._receive()
 
     def close(self) -> None:
         """Let the process end by itself, and kill it if it does not within a few seconds."""

@@ -14,6 +14,7 @@ from normdeploy.cli.options import (
     data_option,
     html_option,
     json_option,
+    max_memory_option,
     model_argument,
     plugins_option,
     seed_option,
@@ -65,7 +66,8 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
     help="Pass if the accuracy drops by at most R (0.01 is one percentage point).",
 )
 @plugins_option("A plugin library for backends that can use it (tensorrt), instead of the model's functions.")
-@timeout_option("For loading the model, and for each batch.")
+@timeout_option("For loading the model, and for each batch, in a backend and in the reference.")
+@max_memory_option()
 @click.option("--localize", is_flag=True, help="Name the first node that a backend computes wrongly.")
 @json_option("the report")
 @click.option(
@@ -95,6 +97,7 @@ def command(
     max_accuracy_drop: float | None,
     plugins: Sequence[str],
     timeout: float,
+    max_memory: int | None,
     localize: bool,
     json_path: str | None,
     junit_path: str | None,
@@ -106,12 +109,12 @@ def command(
     3 a backend crashed, timed out, or was asked for and is not available.
     """
     from normdeploy.pages.charts import require_charts
-    from normdeploy.resources import limit_memory
+    from normdeploy.resources import limit_memory, process_limit
     from normdeploy.validation import check, text
 
     if html_path is not None:
         require_charts()
-    limit_memory()
+    limit_memory(process_limit(max_memory))
     with progress_bar("checking") as progress:
         report = check(
             model,
@@ -131,6 +134,7 @@ def command(
             localize=localize,
             plugins=plugins,
             timeout=timeout,
+            max_memory=max_memory,
             progress=progress,
         )
     if html_path is not None:

@@ -7,8 +7,15 @@ from typing import Any
 
 import click
 
+from normdeploy.choices import WORK_TIMEOUT
 from normdeploy.cli.data_options import preprocess_options
-from normdeploy.cli.options import data_option, json_option, model_argument
+from normdeploy.cli.options import (
+    data_option,
+    json_option,
+    max_memory_option,
+    model_argument,
+    timeout_option,
+)
 from normdeploy.cli.output import deliver, progress_bar
 from normdeploy.cli.verb import Verb
 
@@ -19,17 +26,33 @@ from normdeploy.cli.verb import Verb
     "Warn of half precision by these inputs (as `check` takes them); by default from the weights alone."
 )
 @preprocess_options()
+@timeout_option("For reading the model, and for each batch of the data.", WORK_TIMEOUT)
+@max_memory_option()
 @json_option("the list")
-def command(model: str, data: str | None, preprocess: Any, json_path: str | None) -> None:
+def command(
+    model: str,
+    data: str | None,
+    preprocess: Any,
+    timeout: float,
+    max_memory: int | None,
+    json_path: str | None,
+) -> None:
     """List every normalization layer of MODEL.onnx, in subgraphs and functions too.
 
     Kind, parameters in ONNX's terms and the AlexNet paper's, how many numbers training changes, and which
     runtimes have an operator of their own for it. Warns of layers that half precision would spoil.
     """
     from normdeploy.inspection import inspect
-    from normdeploy.resources import limit_memory
+    from normdeploy.resources import limit_memory, process_limit
 
-    limit_memory()
+    limit_memory(process_limit(max_memory))
     with nullcontext() if data is None else progress_bar("inspecting") as progress:
-        found = inspect(model, data=data, preprocess=preprocess, progress=progress)
+        found = inspect(
+            model,
+            data=data,
+            preprocess=preprocess,
+            timeout=timeout,
+            max_memory=max_memory,
+            progress=progress,
+        )
     deliver(found, json_path)

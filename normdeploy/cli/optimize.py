@@ -7,8 +7,15 @@ from typing import get_args
 
 import click
 
-from normdeploy.choices import Target
-from normdeploy.cli.options import json_option, model_argument, output_option, shapes_option
+from normdeploy.choices import WORK_TIMEOUT, Target
+from normdeploy.cli.options import (
+    json_option,
+    max_memory_option,
+    model_argument,
+    output_option,
+    shapes_option,
+    timeout_option,
+)
 from normdeploy.cli.output import deliver
 from normdeploy.cli.verb import Verb
 
@@ -27,6 +34,8 @@ from normdeploy.cli.verb import Verb
 @json_option("the report")
 @click.option("--no-verify", is_flag=True, help="Do not compute the model before and after and compare.")
 @shapes_option("Of an input whose shape the model leaves open, for the comparison.")
+@timeout_option("For rewriting the model, and for the comparison.", WORK_TIMEOUT)
+@max_memory_option()
 def command(
     model: str,
     output: str,
@@ -35,6 +44,8 @@ def command(
     json_path: str | None,
     no_verify: bool,
     shapes: Mapping[str, Sequence[int]],
+    timeout: float,
+    max_memory: int | None,
 ) -> None:
     """Fold BatchNorm, recover LRN and tidy up an ONNX model.
 
@@ -45,10 +56,12 @@ def command(
     from rich.text import Text
 
     from normdeploy.passes import optimize, text
-    from normdeploy.resources import limit_memory
+    from normdeploy.resources import limit_memory, process_limit
 
-    limit_memory()
-    result = optimize(model, target=target, verify=not no_verify, shapes=shapes)
+    limit_memory(process_limit(max_memory))
+    result = optimize(
+        model, target=target, verify=not no_verify, shapes=shapes, timeout=timeout, max_memory=max_memory
+    )
     result.save(output)
     wrote = f"wrote {output}: {text.summary(result.report)}{'' if no_verify else ', verified'}"
     deliver(result, json_path, Group(Text(wrote), *([text.explanation(result.report)] if explain else [])))

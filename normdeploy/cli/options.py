@@ -28,6 +28,7 @@ class Decorator(Protocol):
 
 
 _SIZE = re.compile(r"[0-9]{1,18}")
+_BYTES = re.compile(r"([0-9]{1,18}) ?(?:([KMGT])(?:I?B)?)?")
 
 
 def named_shape(text: str) -> Named[tuple[int, ...]]:
@@ -45,6 +46,14 @@ def named_axis(text: str) -> Named[int]:
     if not separator or not name or not _SIZE.fullmatch(axis):
         raise click.BadParameter(f"'{text}' is not NAME:AXIS, such as input:0")
     return name, int(axis)
+
+
+def memory_size(text: str) -> int:
+    """4G -> bytes; K, M, G and T are powers of 1024."""
+    found = _BYTES.fullmatch(text.strip().upper())
+    if found is None or not int(found[1]):
+        raise click.BadParameter(f"'{text}' is no size of memory, such as 4G or 500M")
+    return int(found[1]) << 10 * " KMGT".index(found[2] or " ")
 
 
 def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -136,6 +145,16 @@ def timeout_option(about: str, default: float = BACKEND_TIMEOUT) -> Decorator:
     """--timeout: seconds."""
     return click.option(
         "--timeout", type=float, metavar="SECONDS", default=default, show_default=True, help=about
+    )
+
+
+def max_memory_option() -> Decorator:
+    """--max-memory: bytes that the command may take."""
+    return click.option(
+        "--max-memory",
+        type=memory_size,
+        metavar="BYTES",
+        help="That the command may take for the model, such as 4G; by default half of the machine's memory.",
     )
 
 

@@ -15,6 +15,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 from rich.console import RenderableType
 
+from normdeploy.budget import budgeted, restart_clock
 from normdeploy.choices import Target
 from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import infer
@@ -76,12 +77,15 @@ class Optimized(Result):
             self.graph = load(path)  # it took the place of the model that its tensors were read from
 
 
+@budgeted
 def optimize(
     model: ModelSource,
     *,
     target: Target = "portable",
     verify: bool = True,
     shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    timeout: float | None = None,
+    max_memory: float | None = None,
 ) -> Optimized:
     """Fold BatchNorm, recover LRN and tidy up; the model given is not changed.
 
@@ -93,6 +97,8 @@ def optimize(
         target: what the result is for.
         verify: whether to compute the model before and after on random inputs, and compare.
         shapes: of inputs whose shape the model leaves open, for `verify`.
+        timeout: seconds that rewriting may take, and as many for `verify`; 600 by default.
+        max_memory: bytes that this process may take, half of the machine's memory by default.
 
     Returns:
         The rewritten model, and a report of what became of each BatchNorm and LRN, which it prints as.
@@ -100,6 +106,7 @@ def optimize(
     Raises:
         ModelError: not a model that `load` accepts; or the result would differ by more than rounding, or
             cannot be computed in the reference.
+        BudgetExceeded: it would take, or has taken, more time or memory than it may.
         UsageError, InputError: a shape that does not fit, or one that is missing.
 
     Example:
@@ -122,6 +129,7 @@ def optimize(
         graph = original.clone() if verify or isinstance(model, ir.Model) else original
         report = rewrite(graph, target=target)
     if verify:
+        restart_clock()
         verify_equal(original, graph, shapes)
     return Optimized(graph, report, external_data=external_data)
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from normdeploy.backends.catalog import BACKENDS, Backend, find
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
+from normdeploy.budget import budgeted
 from normdeploy.choices import BACKEND_TIMEOUT
 from normdeploy.environment import environment
 from normdeploy.errors import ModelError, UsageError
@@ -40,6 +41,7 @@ from normdeploy.validation.stream import Progress, stream
 from normdeploy.validation.tolerance import Tolerance, given_tolerance
 
 
+@budgeted
 def check(
     model: ModelSource,
     *,
@@ -59,6 +61,7 @@ def check(
     localize: bool = False,
     plugins: Sequence[str | os.PathLike[str]] = (),
     timeout: float = BACKEND_TIMEOUT,
+    max_memory: float | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Compare what backends make of a model with the float64 reference.
@@ -83,14 +86,17 @@ def check(
         max_accuracy_drop: how far the accuracy may lie below the reference's, as a share; needs labels.
         localize: whether to search the first wrong node of each backend whose numbers are wrong.
         plugins: plugin libraries, loaded where a backend can use them, instead of the model's functions.
-        timeout: seconds that a backend may take to load the model, and for each batch.
+        timeout: seconds that a backend may take to load the model, and for each batch; the reference may take
+            as long if it is given, 600 if not.
+        max_memory: bytes that this process may take, half of the machine's memory by default.
         progress: is told about each batch.
 
     Returns:
         What each backend made of it, and the verdict. It prints as the table that `normdeploy check` shows.
 
     Raises:
-        NormdeployError: bad usage or bad input. What a backend does wrong is in the report instead.
+        NormdeployError: bad usage or bad input; BudgetExceeded where the work would take too much. What a
+            backend does wrong is in the report instead.
 
     Example:
         >>> import normdeploy as nd

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import restart_clock
 from normdeploy.errors import InputError
 from normdeploy.inputs.samples import Batch, Samples
 from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
@@ -57,6 +58,7 @@ def stream(
     for batch in samples.batches:
         if not any(run.alive for run in runs):
             break
+        restart_clock()
         if watch is not None:
             watch.start(batch.inputs)
         with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news

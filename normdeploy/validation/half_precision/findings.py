@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
 from normdeploy.graph.normalizations import is_lrn, is_normalization, lrn_of
 from normdeploy.graph.scopes import node_name
@@ -154,6 +155,7 @@ def findings_on_data(
     watch, evaluator, done = OverflowWatch(model), Evaluator(model), 0
     with open_samples(declared_inputs(model), data, None, 0, preparation) as samples:
         for batch in samples.batches:
+            restart_clock()
             watch.start(batch.inputs)
             evaluator.run(batch.inputs, on_node=watch.on_node)
             done += batch.samples

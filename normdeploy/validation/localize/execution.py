@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import onnx_ir as ir
 
 from normdeploy.backends.catalog import Backend
+from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
 from normdeploy.files import scratch_folder
 from normdeploy.graph.io import save
@@ -26,6 +27,7 @@ def runner(backend: Backend, timeout: float) -> RunModel:
     """
 
     def run(model: ir.Model, inputs: Arrays) -> Arrays:
+        restart_clock()
         with scratch_folder() as folder:
             path = folder / "submodel.onnx"
             save(model, path)
