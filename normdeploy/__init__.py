@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from normdeploy.batchnorm import batch_norm, batch_norm_train
     from normdeploy.diagnosis import Diagnosis, doctor
     from normdeploy.engine import EngineRecord, build
+    from normdeploy.inputs.images import ImageOptions
     from normdeploy.inspection import ModelInspection, inspect
     from normdeploy.lrn import LRN, lrn
     from normdeploy.passes import OptimizationReport, Optimized, optimize
@@ -49,6 +50,7 @@ __all__ = [
     "Diagnosis",
     "EngineRecord",
     "ExportError",
+    "ImageOptions",
     "InputError",
     "MissingDependencyError",
     "ModelError",
@@ -78,6 +80,7 @@ _HOMES = {
     "batchnorm": ("batch_norm", "batch_norm_train"),
     "diagnosis": ("Diagnosis", "doctor"),
     "engine": ("EngineRecord", "build"),
+    "inputs.images": ("ImageOptions",),
     "inspection": ("ModelInspection", "inspect"),
     "lrn": ("LRN", "lrn"),
     "passes": ("OptimizationReport", "Optimized", "optimize"),

@@ -35,6 +35,7 @@ HOMES = {
     "tensorrt_rtx": {"normdeploy/backends/tensorrt/libraries.py"},
     "tensorrt_rtx_bindings": {"normdeploy/backends/tensorrt/libraries.py"},
     "matplotlib": {"normdeploy/pages/charts.py"},
+    "PIL": {"normdeploy/inputs/images.py"},
     "arch": {"normdeploy/profiling/statistics.py"},
     "scipy": {"normdeploy/profiling/statistics.py"},
     "click": {"normdeploy/cli/"},

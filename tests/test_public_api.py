@@ -49,7 +49,7 @@ ERRORS = {
     "UnsupportedOperator",
     "UsageError",
 }
-NAMES = FUNCTIONS | RESULTS | ERRORS | {"LRN", "__version__"}
+NAMES = FUNCTIONS | RESULTS | ERRORS | {"LRN", "ImageOptions", "__version__"}
 NEEDS_TORCH = {"export"}
 HEAVY = ("numpy", "onnx", "onnx_ir", "ml_dtypes", "sympy", "rich", "click", "matplotlib", "torch")
 RUNTIMES = ("onnxruntime", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "openvino")

@@ -53,7 +53,7 @@ class Gate:
 
     def flips_text(self) -> str:
         """The limit on flips as it was given."""
-        return f"{self.max_flips:g}{'%' if self.flips_are_percent else ''}"
+        return f"{self.max_flips:.15g}{'%' if self.flips_are_percent else ''}"
 
     def __str__(self) -> str:
         parts = []

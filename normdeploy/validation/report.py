@@ -108,7 +108,7 @@ class CheckReport(PageResult):
     def verdict(self) -> Verdict:
         """ "mismatch" if any backend's numbers are wrong, or miss the gate; "error" if one failed.
 
-        "error" too if none could judge. A backend that is unavailable counts only if it was asked for by name.
+        "error" too if none could judge. A backend that is unavailable counts only if it was named.
         """
         statuses = [backend.status for backend in self.backends]
         if "mismatch" in statuses:

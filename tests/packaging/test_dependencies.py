@@ -15,10 +15,11 @@ from packaging.utils import canonicalize_name
 from normdeploy.backends.tensorrt.libraries import LIBRARIES
 from tests.packaging.distributions import ROOT, Installation, run
 
-EXTRAS = ("cpu", "gpu", "rtx", "torch", "profile", "report")
+EXTRAS = ("cpu", "gpu", "rtx", "torch", "images", "profile", "report")
 """For users; the others are for developers."""
 
 DISTRIBUTIONS = {
+    "PIL": "pillow",
     "google": "protobuf",
     "onnx_ir": "onnx-ir",
     "pynvml": "nvidia-ml-py",
