@@ -17,7 +17,7 @@ BUILDER_NAMES = ("tensorrt", "tensorrt-rtx")
 Target = Literal["portable", "ort-cpu", "tensorrt"]
 """What a rewritten model is for: any runtime, onnxruntime's CPU, or TensorRT."""
 
-Headers = Literal["auto", "find", "git", "wheel"]
+Headers = Literal["auto", "find", "wheel", "git"]
 """Where TensorRT's headers come from; plugins/cmake/TensorRTHeaders.cmake says what each means."""
 
 WORK_TIMEOUT = 600.0

@@ -113,6 +113,7 @@ def test_the_plugin_built_or_not(monkeypatch, tmp_path):
         "version": "1.2.3",
         "plugins": [{"name": "IntraChannelLRN", "version": "1", "namespace": "normdeploy"}],
         "tensorrt_headers": "10.14.1",
+        "headers_from": "wheel",
         "cuda": "13.0.88",
         "architectures": "75-real;120",
     }

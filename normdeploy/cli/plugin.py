@@ -38,8 +38,8 @@ def command() -> None:
     type=click.Choice(get_args(Headers)),
     default="auto",
     show_default=True,
-    help="TensorRT's: find them (TensorRT_ROOT, system), or fetch them by git or as a wheel from PyPI; "
-    "auto finds or else fetches by git.",
+    help="TensorRT's: find them (TensorRT_ROOT, TENSORRT_ROOT, TRT_ROOT, system), or fetch them as a wheel "
+    "from PyPI or by git; auto tries these in turn.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="By default one per core.")
 @json_option("what the library holds")

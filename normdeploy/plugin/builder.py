@@ -24,6 +24,8 @@ from normdeploy.signals import undisturbed
 
 _ARCHITECTURES = (75, 80, 86, 89, 90, 100, 110, 120)
 _LOG_NAME = "build.log"
+_CMAKE_ERROR = r"CMake Error{}[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)"
+"""In a log; with what its first line has to hold in addition."""
 
 
 def build(
@@ -44,8 +46,9 @@ def build(
             the same name, which `normdeploy.plugin.info` reads, is put beside it.
         architectures: what to compile for, as CMake writes it: "90-real", "120", "native"; by default every
             architecture from sm_75 to sm_120 that nvcc knows, and PTX for newer ones.
-        headers: "find" uses TensorRT_ROOT and the system's folders, "git" fetches NVIDIA's open-source
-            release, "wheel" fetches a package from PyPI; "auto" is "find" and then "git".
+        headers: "find" uses the folder that TensorRT_ROOT, TENSORRT_ROOT or TRT_ROOT names, the system's
+            folders and Python's packages; "wheel" fetches a package from PyPI, "git" NVIDIA's open-source
+            release; "auto" tries these in turn.
         tests: also build the library's own tests, into `folder`.
         folder: where CMake works and the build log (build.log) goes; kept, so that building again is quick.
         jobs: processes at a time; by default one per core.
@@ -170,10 +173,6 @@ def _run(command: Sequence[str | Path], log: IO[str], environment: dict[str, str
         with Path(log.name).open(encoding="utf-8", errors="replace") as written:
             written.seek(begin)
             reason = _first_error(written.read())
-        if "Failed to clone" in reason:
-            reason += (
-                ": TensorRT's headers are not installed; where only PyPI is reached, use --headers wheel"
-            )
         raise PluginUnavailable(f"the plugin does not build: {reason} (all of it in {log.name})")
 
 
@@ -185,10 +184,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _first_error(text: str) -> str:
-    """The first line that tells an error; CMake puts the text of its own on the lines after it."""
+    """What our own CMake says of the headers, or the first line that tells an error.
+
+    CMake puts the text of its errors on the lines after the one that has the word.
+    """
+    headers = re.search(_CMAKE_ERROR.format(r"[^\n]*TensorRTHeaders\.cmake"), text)
+    if headers is not None:
+        return " ".join(headers[1].split())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(fatal|error)\b", line) and "--error" not in line]
-    cmake = re.search(r"CMake Error[^\n]*\n((?:[ \t]+[^\n]*\n|\n)+)", text)
+    cmake = re.search(_CMAKE_ERROR.format(""), text)
     if cmake is not None and not errors:
         return " ".join(cmake[1].split())
     return (errors or lines or ["no output"])[0]

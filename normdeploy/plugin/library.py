@@ -16,6 +16,8 @@ from normdeploy.results import Result
 
 LIBRARY_NAME = "libnormdeploy_plugins.so"
 
+SCHEMA = 1
+
 
 @dataclass(frozen=True)
 class PluginOperator:
@@ -43,6 +45,8 @@ class PluginInfo(Result):
             sm_90, "120" is machine code for sm_120 and PTX from which the driver compiles for newer GPUs.
         cuda: version of the compiler.
         tensorrt_headers: version of the headers it was compiled with. It loads into TensorRT 10 and newer.
+        headers_from: where these came from: the variable that named their folder, "system", "pip", "wheel" or
+            "git".
     """
 
     path: Path
@@ -52,10 +56,11 @@ class PluginInfo(Result):
     architectures: tuple[str, ...]
     cuda: str
     tensorrt_headers: str
+    headers_from: str
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
-        return {**asdict(self), "path": str(self.path)}
+        return {"schema": SCHEMA, **asdict(self), "path": str(self.path)}
 
     def __rich__(self) -> RenderableType:
         return text.render(self)
@@ -108,6 +113,7 @@ def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
             architectures=tuple(recorded["architectures"].split(";")),
             cuda=recorded["cuda"],
             tensorrt_headers=recorded["tensorrt_headers"],
+            headers_from=recorded["headers_from"],
         )
     except OSError as error:
         raise PluginUnavailable(

@@ -20,5 +20,8 @@ def render(found: PluginInfo) -> Table:
     for operator in found.operators:
         table.add_row("operator", f"{operator.namespace}::{operator.name}, version {operator.version}")
     table.add_row("architectures", ", ".join(found.architectures))
-    table.add_row("compiled with", f"CUDA {found.cuda}, TensorRT {found.tensorrt_headers} headers")
+    table.add_row(
+        "compiled with",
+        f"CUDA {found.cuda}, TensorRT {found.tensorrt_headers} headers ({found.headers_from})",
+    )
     return table

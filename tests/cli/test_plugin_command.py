@@ -36,4 +36,4 @@ def test_a_missing_library_is_one_of_our_errors(monkeypatch: pytest.MonkeyPatch,
 def test_unknown_headers_are_refused() -> None:
     outcome = CliRunner().invoke(command, ["build", "--headers", "tar"])
     assert outcome.exit_code == 2
-    assert "'auto', 'find', 'git', 'wheel'" in outcome.output
+    assert "'auto', 'find', 'wheel', 'git'" in outcome.output

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 import normdeploy as nd
 from normdeploy.backends import catalog
+from normdeploy.cli import main
 from tests.builders import conv_lrn, unary
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +27,18 @@ MAPPINGS = {
     "doctor": set[str](),
     "inspect": {"not_native", "parameters"},
     "optimize": set[str](),
+    "plugin": set[str](),
     "profile": {"inputs", "thread_variables", "versions"},
 }
 """Objects whose keys are names from the model or the machine."""
+
+FACTORY = """
+import torch
+
+def build():
+    layers = torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.LocalResponseNorm(3)
+    return torch.nn.Sequential(*layers).eval(), torch.zeros(1, 1, 8, 8)
+"""
 
 Json = Any
 
@@ -216,6 +226,29 @@ def test_build(tmp_path):
     written = assert_fits("build", json.loads((tmp_path / "digits.engine.json").read_text()))
     assert written == assert_fits("build", record.to_json())
     assert_is_strict("build", written, optional=frozenset())
+
+
+def test_export(tmp_path):
+    pytest.importorskip("torch", reason="the extra torch")
+    (tmp_path / "net.py").write_text(FACTORY)
+    target = tmp_path / "report.json"
+    source = f"{tmp_path / 'net.py'}:build"
+    assert main(["export", source, "-o", str(tmp_path / "net.onnx"), "--json", str(target)]) == 0
+    document = assert_fits("optimize", json.loads(target.read_text()))
+    assert document["batchnorm"]
+    assert document["lrn"]
+    assert_is_strict("optimize", document)
+
+
+def test_plugin(tmp_path, capsys):
+    library = tmp_path / "lib.so"
+    library.write_bytes(b"12345")
+    recorded = (ROOT / "plugins" / "cmake" / "library.json.in").read_text()
+    library.with_suffix(".json").write_text(recorded.replace("@", ""))
+    assert main(["plugin", "info", str(library), "--json", "-"]) == 0
+    document = assert_fits("plugin", json.loads(capsys.readouterr().out))
+    assert document["operators"][0]["name"] == "IntraChannelLRN"
+    assert_is_strict("plugin", document)
 
 
 def test_doctor():

@@ -32,6 +32,7 @@ def test_path_and_info_after_the_build(empty_cache: Path) -> None:
         "version": "1.2.3",
         "plugins": [{"name": "IntraChannelLRN", "version": "1", "namespace": "normdeploy"}],
         "tensorrt_headers": "10.14.1",
+        "headers_from": "wheel",
         "cuda": "13.0.88",
         "architectures": "75-real;120",
     }
