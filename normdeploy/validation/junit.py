@@ -2,7 +2,7 @@
 
 A suite is the model, a test case one output of one backend. A backend that gave no result, or whose result
 cannot be judged output by output, has a case named "run". A backend that is not on this machine and that
-nobody asked for is skipped.
+nobody asked for is skipped. With a gate, the outputs pass and a case named "gate" tells whether it is met.
 
 The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
 documentation of unit test reports have in common.
@@ -52,11 +52,15 @@ def _add_backend(suite: Element, report: CheckReport, backend: BackendReport) ->
             suite, "testcase", classname=classname, name=_text(output.name), time=_seconds(seconds)
         )
         seconds = 0.0
-        if output.comparison.wrong:
+        if output.comparison.wrong and backend.status != "pass" and backend.gate is None:
             blamed = True
             details = "\n".join(filter(None, [_errors(output), text.divergence_line(backend)]))
             _add_outcome(case, "failure", "mismatch", _wrong(output), details)
-    if backend.status != "pass" and not blamed:
+    if backend.gate is not None:
+        case = SubElement(suite, "testcase", classname=classname, name="gate", time=_seconds(seconds))
+        if backend.gate == "missed":
+            _add_outcome(case, "failure", "gate", backend.reason, f"gate of {report.gate}")
+    elif backend.status != "pass" and not blamed:
         case = SubElement(suite, "testcase", classname=classname, name="run", time=_seconds(seconds))
         _add_outcome(case, _outcome(backend), backend.status, backend.reason, "\n".join(backend.log))
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,6 +126,18 @@ def test_a_verdict_that_no_case_explains_is_a_case():
     suite = parsed(report(BackendReport("absent", "unavailable", "install it")))
     assert suite.get("errors") == "1"
     assert suite[-1].get("name") == "verdict"
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(4, "passed"), (0, "failure")])
+def test_with_a_gate_it_decides_and_not_the_outputs(allowed, expected):
+    x = np.array([[1.0, 2.0], [2.0, 1.0]] * 2, np.float32)
+    model, reference = unary("Neg", ["N", 2]), unary("Identity", ["N", 2])
+    checked = check(model, reference=reference, backends=["onnxruntime"], data={"x": x}, max_flips=allowed)
+    suite = parsed(checked)
+    assert cases(suite) == {("onnxruntime", "y"): "passed", ("onnxruntime", "gate"): expected}
+    assert checked.verdict == ("pass" if expected == "passed" else "mismatch")
+    if expected == "failure":
+        assert "4" in suite[1][0].get("message", "")
 
 
 names = st.text(st.characters(), min_size=1, max_size=8)  # surrogates and controls too
