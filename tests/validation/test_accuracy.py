@@ -14,6 +14,12 @@ def test_the_class_is_the_place_of_the_largest_score():
     )
 
 
+def test_no_class_where_a_score_is_nan():
+    """It differs from every class of the reference, unless that has NaN there too."""
+    scores = np.array([[np.nan, 0.9], [0.7, np.nan], [0.7, 0.3]])
+    assert predicted_classes({"y": scores}, "y", 3).tolist() == [-1, -1, 0]
+
+
 @pytest.mark.parametrize(
     ("outputs", "found"),
     [
@@ -36,3 +42,9 @@ def test_batches_are_added_up():
     tally.add(np.array([3]), np.array([3]), np.array([0]))
     assert (tally.samples, tally.right, tally.flips) == (3, 2, 2)
     assert tally.accuracy == pytest.approx(2 / 3)
+
+
+def test_flips_need_no_labels():
+    tally = Tally()
+    tally.add(np.array([1, 2]), None, np.array([1, 1]))
+    assert (tally.samples, tally.flips, tally.accuracy) == (2, 1, None)

@@ -10,6 +10,7 @@ from onnx import helper
 import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.errors import InputError, ModelError, UsageError
+from normdeploy.graph.io import load
 from normdeploy.validation import CheckReport, check
 from tests.builders import FLOAT, classifier, conv_lrn, model, unary
 
@@ -246,3 +247,50 @@ def test_json_has_the_documented_schema(tmp_path):
 
 def test_the_public_name():
     assert nd.check is check
+
+
+def test_float32_data_and_a_float32_reference_of_a_float16_model():
+    """Both are given the same numbers, those that float16 holds."""
+    x = np.random.default_rng(0).standard_normal((4, 3, 6, 6)).astype(np.float32)
+    report = ort(conv_lrn(dtype=np.float16), reference=conv_lrn(), data={"x": x})
+    assert report.remarks == ["the data of 'x' is cast from float32 to float16"]
+    assert report.samples == 4
+
+
+def test_a_reference_that_is_given_as_a_graph_keeps_its_names():
+    original = load(conv_lrn())
+    original.graph.outputs[0].name = "z"
+    report = ort(conv_lrn(), reference=original)
+    assert report.verdict == "pass"
+    assert original.graph.outputs[0].name == "z"
+
+
+def test_flips_count_against_a_limit_without_labels(monkeypatch):
+    factory = "tests.validation.misbehaving_for_check:leaves_a_row_unwritten"
+    monkeypatch.setitem(catalog.BACKENDS, "bad", catalog.Backend("bad", factory))
+    x = np.array([[0, 1, 2, 3], [9, 1, 2, 3]], np.float32)
+    identity = unary("Identity", ["N", 4])
+    report = check(identity, backends=["bad"], data={"x": x}, max_flips=0)
+    assert (only(report).flips, only(report).gate, report.verdict) == (1, "missed", "mismatch")
+    assert check(identity, backends=["bad"], data={"x": x}, max_flips="50%").verdict == "pass"
+
+
+def test_a_missing_output_is_no_matter_of_a_gate(monkeypatch):
+    factory = "tests.validation.misbehaving_for_check:gives_no_outputs"
+    monkeypatch.setitem(catalog.BACKENDS, "bad", catalog.Backend("bad", factory))
+    report = check(unary("Identity", ["N", 4]), backends=["bad"], max_flips=100)
+    assert (only(report).status, only(report).gate) == ("mismatch", None)
+    assert "there is no output 'y'" in only(report).reason
+
+
+def test_the_samples_of_a_factory_are_counted(tmp_path):
+    file = tmp_path / "loader.py"
+    file.write_text("import numpy as np\ndef load(): return [{'x': np.ones((1, 4), 'float32')}] * 3\n")
+    seen = []
+    report = ort(
+        unary("Identity", ["N", 4]),
+        data=f"{file}:load",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert (report.samples, report.verdict) == (3, "pass")
+    assert seen == [(3, None)]
