@@ -29,12 +29,22 @@ class Folder:
     images: bool
     others: Sequence[str]
 
-    def remarks(self) -> list[str]:
-        """What is left out, in a line."""
-        if not self.others:
+    def remarks(self, table: str | os.PathLike[str] | None = None) -> list[str]:
+        """What is left out, in a line.
+
+        Args:
+            table: a file that may lie in the folder and is used otherwise.
+        """
+        others = [
+            name
+            for name in self.others
+            if table is None or (self.path / name).resolve() != Path(table).resolve()
+        ]
+        if not others:
             return []
-        shown = ", ".join(self.others[:3]) + (", ..." if len(self.others) > 3 else "")
-        return [f"{self.path}: {len(self.others)} files of other types are left out: {shown}"]
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        many = f"{len(others)} files of other types are" if len(others) > 1 else "a file of another type is"
+        return [f"{self.path}: {many} left out: {shown}"]
 
 
 def read_folder(path: Path) -> Folder:
@@ -69,5 +79,10 @@ def _names(path: Path) -> list[str]:
     for place, folders, files in os.walk(path, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         within = Path(place).relative_to(path)
-        found += [(within / name).as_posix() for name in files if not name.startswith(".")]
+        found += [
+            (within / name).as_posix()
+            for name in files
+            if not name.startswith(".")
+            and (Path(place) / name).is_file()  # no pipe, which would wait for ever
+        ]
     return sorted(found)

@@ -102,6 +102,8 @@ class NpzFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._stack = ExitStack()
+        if self.path.exists() and not self.path.is_file():
+            raise InputError(f"{self.path}: not a file")
         try:
             self._zip = self._stack.enter_context(zipfile.ZipFile(self.path))
         except OSError as error:

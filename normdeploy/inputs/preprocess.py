@@ -87,7 +87,7 @@ class Preprocess:
             for index, (row, label) in enumerate(_samples(piece)):
                 (first, *others) = row.values()
                 sample = row if others else first
-                yield from [(piece.origin, self.of(sample, f"sample {index} of {piece.origin}", label))]
+                yield piece.origin, self.of(sample, f"sample {index} of {piece.origin}", label)
 
 
 def _samples(piece: Piece) -> Iterator[tuple[dict[str, Array], Array | None]]:

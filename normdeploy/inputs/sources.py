@@ -116,12 +116,12 @@ def _shards(inputs: Sequence[DeclaredInput], folder: Folder, preparation: Prepar
     function = cast("Function | str | None", preparation.preprocess)
     by_sample = function is not None or has_sample_axis(inputs)
     count = count_samples(paths, inputs, by_sample)
-    return _prepared(inputs, read_shards(paths, inputs), function, count, folder.remarks())
+    return _prepared(inputs, read_shards(paths, inputs), function, count, folder.remarks(preparation.labels))
 
 
 def _images(inputs: Sequence[DeclaredInput], folder: Folder, preparation: Preparation) -> Source:
     labels = folder_labels(folder, preparation.labels)
-    remarks = folder.remarks()
+    remarks = folder.remarks(preparation.labels)
     paths = [folder.path / file for file in folder.files]
     preprocess = preparation.preprocess
     if preprocess is None or isinstance(preprocess, ImageOptions):

@@ -16,6 +16,9 @@ from normdeploy.errors import InputError, NormdeployError, UsageError
 
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^:/\\]+)")
 
+_MODULE_PREFIX = "normdeploy_data_"
+"""Of the names of users' modules, so that json.py does not stand for the library of that name."""
+
 
 def is_function_reference(text: str) -> bool:
     """Whether a text has the form FILE.py:FUNCTION.
@@ -45,10 +48,11 @@ def load_function(text: str) -> tuple[Callable[..., Any], Path]:
     path, name = Path(match["path"]), match["name"]
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"{_MODULE_PREFIX}{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path}: Python cannot load it")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     folder = str(path.parent.resolve())
     if folder not in sys.path:
         sys.path.append(folder)  # last, so that none of its files stands for an installed module

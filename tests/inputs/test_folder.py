@@ -1,5 +1,7 @@
 """What is in a folder of data."""
 
+import os
+
 import pytest
 
 from normdeploy.errors import InputError
@@ -20,7 +22,15 @@ def test_images_in_the_order_of_their_names(tmp_path):
     assert found.files == ["a/x.jpeg", "b/10.png", "b/2.PNG", "c.webp"]
     assert found.images
     assert found.others == ["notes.txt"]
-    assert found.remarks() == [f"{tmp_path}: 1 files of other types are left out: notes.txt"]
+    assert found.remarks() == [f"{tmp_path}: a file of another type is left out: notes.txt"]
+    assert found.remarks(tmp_path / "notes.txt") == []
+
+
+def test_pipes_are_no_data(tmp_path):
+    os.mkfifo(touch(tmp_path, "a.png", "b.png", "notes.txt", "more.md") / "0.png")
+    found = read_folder(tmp_path)
+    assert found.files == ["a.png", "b.png"]
+    assert found.remarks() == [f"{tmp_path}: 2 files of other types are left out: more.md, notes.txt"]
 
 
 def test_shards(tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -51,6 +52,12 @@ def test_an_array_without_rows(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"no\.npz: cannot be read \(No such file"):
         NpzFile(tmp_path / "no.npz")
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "x.npz")
+    with pytest.raises(InputError, match=r"x\.npz: not a file"):
+        NpzFile(tmp_path / "x.npz")
 
 
 def test_a_file_of_another_kind(tmp_path):

@@ -1,5 +1,6 @@
 """Functions from users' files."""
 
+import colorsys
 import sys
 
 import pytest
@@ -75,3 +76,13 @@ def test_what_it_prints_is_no_result(tmp_path, capsys):
     path = write(tmp_path, "print('loaded')\ndef f(): pass\n")
     load_function(f"{path}:f")
     assert capsys.readouterr() == ("", "loaded\n")
+
+
+def test_dataclasses_and_names_of_libraries(tmp_path):
+    """A module that is called as a library does not take its place."""
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    path = write(tmp_path, text + "@dataclass\nclass f:\n    x: int = 3\n", "colorsys.py")
+    function, _ = load_function(f"{path}:f")
+    assert function().x == 3
+    assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
+    assert sys.modules["colorsys"] is colorsys
