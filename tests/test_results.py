@@ -46,7 +46,7 @@ def diagnosed() -> nd.Diagnosis:
 def plugin() -> PluginInfo:
     operator = PluginOperator("IntraChannelLRN", "1", "normdeploy")
     return PluginInfo(
-        Path("[a]<b>/lib.so"), 1500000, "0.1.0", (operator,), ("90-real", "120"), "13.0", "10.14"
+        Path("[a]<b>/lib.so"), 1500000, "0.1.0", (operator,), ("90-real", "120"), "13.0", "10.14", "wheel"
     )
 
 
