@@ -94,3 +94,10 @@ def test_plugins_go_to_the_backends_that_use_them(tmp_path):
         assert find(name).with_plugins([]).options == {}
     for name in ("onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt-rtx"):
         assert find(name).with_plugins([library]).options == {}
+
+
+def test_onnxruntime_can_do_without_optimizations():
+    assert find("onnxruntime").unoptimized().options == {"optimize": False}
+    assert find("onnxruntime-cuda").unoptimized().name == "onnxruntime-cuda"
+    for name in ("onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx"):
+        assert find(name).unoptimized() is None

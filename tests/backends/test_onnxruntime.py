@@ -13,7 +13,7 @@ from normdeploy.backends.hardware import gpu_status
 from normdeploy.backends.onnxruntime import open_cpu, open_cuda, open_tensorrt
 from normdeploy.backends.session import DeviceSession, LayeredSession, PhasedSession
 from normdeploy.errors import BackendUnavailable
-from tests.builders import conv_lrn, model
+from tests.builders import conv_lrn, model, parsed
 
 
 def identity(path: Path, element_type: int) -> Path:
@@ -110,3 +110,26 @@ def test_a_provider_that_onnxruntime_drops_is_not_taken_for_another(tmp_path, mo
 def test_each_missing_library_has_its_remedy(obstacle, remedy):
     """The loader's words as they were seen with onnxruntime-gpu 1.31 on a machine without a GPU."""
     assert remedy in backend._remedy(obstacle)
+
+
+def test_a_graph_stays_as_it_stands_where_that_is_wanted(tmp_path):
+    """A Softmax between 8-bit numbers: onnxruntime 1.32's fused kernel gives 254 where 255 is right."""
+    onnx.save(
+        parsed("""g (float[1, 2] x) => (float[1, 2] y) {
+            s = Constant <value_float = 0.05> ()
+            t = Constant <value_float = 0.003921568859368563> ()
+            zero = Constant <value = uint8 {0}> ()
+            q = QuantizeLinear (x, s, zero)
+            d = DequantizeLinear (q, s, zero)
+            p = Softmax <axis = 1> (d)
+            r = QuantizeLinear (p, t, zero)
+            y = DequantizeLinear (r, t, zero)
+        }"""),
+        tmp_path / "model.onnx",
+    )
+    plain = open_cpu(tmp_path / "model.onnx", optimize=False)
+    assert np.round(plain.run({"x": np.float32([[0, 12.75]])})["y"] * 255).tolist() == [[0, 255]]
+    levels = backend.onnxruntime.GraphOptimizationLevel
+    optimized = open_cpu(tmp_path / "model.onnx")
+    for session, level in ((plain, levels.ORT_DISABLE_ALL), (optimized, levels.ORT_ENABLE_ALL)):
+        assert session._session.get_session_options().graph_optimization_level == level

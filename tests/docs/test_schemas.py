@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.cli import main
-from tests.builders import conv_lrn, unary
+from tests.builders import conv_lrn, parsed, unary
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "models" / "digits"
@@ -133,6 +133,20 @@ def test_check_that_finds_a_wrong_node():
     document = assert_fits("check", report.to_json())
     assert document["verdict"] == "mismatch"
     assert document["backends"][0]["first_divergence"]["node"] == "lrn"
+    assert_is_strict("check", document)
+
+
+def test_check_of_a_quantized_model_by_a_gate():
+    graph = """g (float[N, 2] x) => (float[N, 2] y) {
+        scale = Constant <value_float = 0.5> ()
+        q = QuantizeLinear (x, scale)
+        y = DequantizeLinear (q, scale)
+    }"""
+    report = nd.check(parsed(graph), backends=["onnxruntime"], max_flips="50%", max_accuracy_drop=None)
+    document = assert_fits("check", report.to_json())
+    assert document["gate"] == {"max_flips": "50%", "max_accuracy_drop": None}
+    assert (document["backends"][0]["gate"], document["backends"][0]["unoptimized"]) == ("met", "pass")
+    assert len(document["remarks"]) == 1
     assert_is_strict("check", document)
 
 
