@@ -10,7 +10,7 @@ import io
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NewType
 
 import numpy as np
@@ -41,6 +41,12 @@ _SIZE = (4.4, 2.9)
 """Inches at 72 points: text of 9 points is readable where the figure is as wide as a phone."""
 
 _ROW = 0.22
+_SHORT_NAME = 18
+"""Characters of a name that leave room for another one beside it in a legend."""
+
+_DECADES = 2
+"""Spanned by a logarithmic axis: up to here its labels are numbers, above powers of ten."""
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _salts = itertools.count()
 
@@ -66,6 +72,8 @@ def histogram(
     """
     figure, axes = _axes(x, y)
     axes.stairs(counts, edges, fill=True, color=_COLOURS["accent"], alpha=0.85)
+    if not log_y:
+        axes.locator_params(axis="y", integer=True)
     _scale(axes, log_x, log_y and bool(np.any(counts)))
     _mark(axes, marks or {})
     return _svg(figure)
@@ -84,6 +92,7 @@ def scatter(horizontal: Numbers, vertical: Numbers, *, x: str, y: str) -> Svg:
     axes.plot(
         horizontal, vertical, "o", color=_COLOURS["accent"], markersize=2.6, markeredgewidth=0, alpha=0.55
     )
+    axes.locator_params(nbins=6)
     return _svg(figure)
 
 
@@ -95,6 +104,7 @@ def sequence(
     log_y: bool = False,
     highlight: int | None = None,
     limit: float | None = None,
+    within: tuple[float, float] = (-math.inf, math.inf),
 ) -> Svg:
     """Values in their order, as stems.
 
@@ -104,9 +114,13 @@ def sequence(
         log_y: a logarithmic axis.
         highlight: the position to show in red.
         limit: a horizontal line.
+        within: the most that the axis spans. What is above, infinity too, is a triangle at its upper end;
+            what is below stands at its lower end.
     """
     figure, axes = _axes(x, y)
-    heights = np.asarray(values, dtype=np.float64)
+    values = np.asarray(values, dtype=np.float64)
+    above = values > within[1]
+    heights = np.where((values > 0) | (not log_y), np.clip(values, *within), values)
     shown = np.isfinite(heights) & ((heights > 0) | (not log_y))
     where = np.flatnonzero(shown)
     floor = 0.0
@@ -115,10 +129,12 @@ def sequence(
         floor = min(levels, default=1.0) / 3
         axes.set_yscale("log")
         axes.set_ylim(floor, max(levels, default=1.0) * 3)
-    colours = [_COLOURS["bad" if index == highlight else "accent"] for index in where]
+    colours = np.array([_COLOURS["bad" if index == highlight else "accent"] for index in where])
     axes.vlines(where, floor, heights[where], colors=colours, linewidth=1.6)
-    axes.scatter(where, heights[where], c=colours, s=9, zorder=3)
-    axes.set_xlim(-1, max(len(heights), 1))
+    for beyond, marker, size in ((False, "o", 9), (True, "^", 30)):
+        these = above[where] == beyond
+        axes.scatter(where[these], heights[where][these], c=colours[these], s=size, marker=marker, zorder=3)
+    axes.set_xlim(-0.7, max(len(heights), 1) - 0.3)
     if limit is not None:
         axes.axhline(limit, color=_COLOURS["faint"], linewidth=0.8, linestyle=(0, (4, 3)))
     _scale(axes, False, log_y)
@@ -139,32 +155,47 @@ def lines(
     """A line for each series, with a legend where there are several.
 
     Args:
-        series: name -> where each point is, across and up.
+        series: name -> where each point is, across and up. NaN breaks a line; a point alone between two
+            breaks is marked.
         x, y: the axes' labels.
         log_x, log_y: logarithmic axes; the values must be above 0 for them.
         points: mark each point.
         limit: a vertical line.
     """
-    figure, axes = _axes(x, y)
-    for (name, (across, up)), (colour, dashes) in zip(series.items(), itertools.cycle(_STYLES), strict=False):
+    columns = 2 if max(map(len, series), default=0) <= _SHORT_NAME else 1
+    legend_rows = -(-len(series) // columns) if len(series) > 1 else 0
+    figure, axes = _axes(x, y, height=_SIZE[1] + _ROW * legend_rows)
+    styles = zip(series.items(), itertools.cycle(_STYLES), strict=False)
+    for order, ((name, (across, up)), (colour, dashes)) in enumerate(styles):
         axes.plot(
             across,
             up,
             color=_COLOURS[colour],
             linestyle=dashes,
             linewidth=1.3,
-            marker="o" if points else None,
-            markersize=4,
+            marker="o",
+            markersize=4 if points else 2.5,
+            markevery=np.ones(len(up), bool) if points else _alone(up),
             label=_shortened(name),
+            zorder=3 - order / len(series),
         )
     _scale(axes, log_x, log_y)
     if limit is not None:
         axes.axvline(limit, color=_COLOURS["faint"], linewidth=0.8, linestyle=(0, (4, 3)))
     if len(series) > 1:
-        legend = axes.legend(frameon=False, fontsize=9, labelcolor=_COLOURS["ink"])
+        legend = figure.legend(
+            loc="outside upper left", ncols=columns, frameon=False, fontsize=9, labelcolor=_COLOURS["ink"]
+        )
         for text in legend.get_texts():
             text.set_parse_math(False)
     return _svg(figure)
+
+
+def _alone(values: Numbers) -> NDArray[np.bool_]:
+    """Which values have no finite one beside them, so that no line reaches them."""
+    finite = np.pad(np.isfinite(np.asarray(values, dtype=np.float64)), 1)
+    alone: NDArray[np.bool_] = finite[1:-1] & ~finite[:-2] & ~finite[2:]
+    return alone
 
 
 def bars(labels: Sequence[str], values: Numbers, *, x: str) -> Svg:
@@ -218,8 +249,9 @@ def _scale(axes: Any, log_x: bool, log_y: bool) -> None:
         axes.set_yscale("log")
     for axis, is_log in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
         if is_log:
-            axis.set_major_formatter(_power_of_ten)
-            axis.set_minor_formatter("")
+            low, high = (math.log10(end) for end in axis.get_view_interval())
+            axis.set_major_formatter(_power_of_ten if high - low > _DECADES else _plain)
+            axis.set_minor_formatter(_between_powers(high - low))
 
 
 def _power_of_ten(value: float, _position: int) -> str:
@@ -227,14 +259,29 @@ def _power_of_ten(value: float, _position: int) -> str:
     return f"10{str(round(exponent)).translate(_SUPERSCRIPTS)}" if exponent == round(exponent) else ""
 
 
+def _plain(value: float, _position: int) -> str:
+    return f"{value:.0e}" if not 1e-4 <= value < 1e6 else f"{value:g}"
+
+
+def _between_powers(decades: float) -> Callable[[float, int], str]:
+    """Labels between the powers of ten, where an axis may hold less than two of these."""
+    named = {2, 5} if decades > _DECADES / 4 else set(range(2, 10))
+
+    def label(value: float, position: int) -> str:
+        mantissa = value / 10 ** math.floor(math.log10(value) + 1e-9)
+        return _plain(value, position) if decades <= _DECADES and round(mantissa) in named else ""
+
+    return label
+
+
 def _mark(axes: Any, marks: Mapping[str, float]) -> None:
-    for name, position in marks.items():
+    for row, (name, position) in enumerate(marks.items()):
         axes.axvline(position, color=_COLOURS["bad"], linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
             name,
             (position, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -3),
+            xytext=(3, -3 - 11 * row),
             textcoords="offset points",
             va="top",
             fontsize=9,

@@ -14,6 +14,10 @@ Tone = Literal["", "note", "good", "warn", "bad"]
 """How a text is meant: a colour, never the only sign."""
 
 
+_LONG = 40
+"""Characters beyond which a cell's words need a column of some width."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """A table's cell with a tone."""
@@ -72,10 +76,7 @@ class Page:
         if any(len(row) != len(headings) for row in rows):
             raise ValueError("every row of a table has a cell for each heading")
         cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
-        classes = [
-            "number" if cells and all(_is_number(row[column].text) for row in cells) else ""
-            for column in range(len(headings))
-        ]
+        classes = [_kind([row[column].text for row in cells]) for column in range(len(headings))]
         head = "".join(_element("th", text, kind) for text, kind in zip(headings, classes, strict=True))
         body = "".join(
             "<tr>"
@@ -130,6 +131,13 @@ def _element(name: str, text: str, kind: str = "") -> str:
     kind = kind.strip()
     attribute = f' class="{kind}"' if kind else ""
     return f"<{name}{attribute}>{escape(text)}</{name}>"
+
+
+def _kind(column: Sequence[str]) -> str:
+    """How a column is set."""
+    if any(column) and all(map(_is_number, column)):
+        return "number"
+    return "prose" if any(" " in text[_LONG:] for text in column) else ""
 
 
 def _is_number(text: str) -> bool:

@@ -33,6 +33,8 @@ p { margin: .5rem 0; max-width: 46rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 caption { text-align: left; padding: .6rem .65rem 0; }
 th, td { padding: .45rem .65rem; text-align: left; vertical-align: top; }
+td { max-width: min(22rem, 70vw); overflow-wrap: break-word; }
+.prose { min-width: 15rem; }
 th { font-weight: 600; color: var(--faint); white-space: nowrap; background: var(--card); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +16,13 @@ from normdeploy.profiling.text import best_batch, mebibytes
 
 if TYPE_CHECKING:
     from normdeploy.profiling.layers import Layer
-    from normdeploy.profiling.report import BackendProfile, Profile
+    from normdeploy.profiling.report import BackendProfile, Change, Profile
 
 _POINTS = 400
 """Points of a line: enough for a screen, few enough for a page."""
+
+_VISIBLE_PAUSE = 0.01
+"""Of the time axis: where nothing ran for longer, a line is broken. Shorter ones are three pixels at most."""
 
 _BINS = 60
 _BARS = 20
@@ -25,6 +30,7 @@ _WIDE_RANGE = 8.0
 """Slowest over median beyond which an axis is logarithmic."""
 
 _TONES: dict[str, Tone] = {"faster": "good", "slower": "bad", "no difference": "note"}
+_BAD = {"faster": 0, "no difference": 1, "slower": 2}
 _LATENCY = ("runs", "mean ms", "95 % from", "to", "min", *(f"p{p}" for p in PERCENTILES), "max", "per second")
 _REST = ("first run ms", "build ms", "warm-up runs", "peak memory MiB", "GPU memory MiB", "CUDA graph")
 _CHANGES = ("", "", "before ms", "now ms", "now / before", "99 % interval", "verdict")
@@ -60,12 +66,29 @@ def _add_verdict(page: Page, profile: Profile, measured: Sequence[BackendProfile
     unstable = [backend for backend in measured if backend.disturbance]
     if not measured:
         page.add_badge("nothing was measured", "bad")
+    elif any(change.quantities for change in profile.changes):
+        page.add_badge(*_comparison(profile))
     elif unstable:
         page.add_badge("not stable", "warn")
     else:
         page.add_badge("stable", "good")
     for backend in unstable:
         page.add_text(f"{profile.label(backend)}: {backend.disturbance}.", "warn")
+
+
+def _comparison(profile: Profile) -> tuple[str, Tone]:
+    """The worst of what was compared, in words."""
+    change, worst = max(
+        ((change, quantity) for change in profile.changes for quantity in change.quantities),
+        key=lambda compared: (_BAD[compared[1].verdict], compared[1].ratio),
+    )
+    what = " ".join([_compared(change), worst.name] if len(profile.changes) > 1 else [worst.name])
+    ratio = f"{what} is {worst.ratio:.3f} times that of {Path(change.against).name}"
+    return f"{worst.account} ({ratio})", _TONES[worst.verdict]
+
+
+def _compared(change: Change) -> str:
+    return change.name if change.batch is None else f"{change.name} batch {change.batch}"
 
 
 def _add_latency(page: Page, profile: Profile, measured: Sequence[BackendProfile]) -> None:
@@ -109,14 +132,35 @@ def _distributions(profile: Profile, measured: Sequence[BackendProfile]) -> Svg:
 
 def _over_time(backend: BackendProfile) -> Svg:
     latencies = _latencies(backend)
-    began = np.concatenate(backend.measured.began)
-    buckets = np.array_split(np.arange(latencies.size), min(_POINTS, latencies.size))
-    times = [float(began[bucket[0]] - began[0]) for bucket in buckets]
-    middle = [float(np.median(latencies[bucket])) for bucket in buckets]
+    times, middle, slowest = over_time(np.concatenate(backend.measured.began), latencies)
     series = {"median": (times, middle)}
-    if len(buckets) < latencies.size:
-        series["slowest"] = (times, [float(latencies[bucket].max()) for bucket in buckets])
+    if np.isfinite(times).sum() < latencies.size:
+        series["slowest"] = (times, slowest)
     return charts.lines(series, x="s", y="ms", log_y=_is_wide([backend]))
+
+
+def over_time(began: Floats, latencies: Floats) -> tuple[Floats, Floats, Floats]:
+    """The points of a line of latencies over time, with NaN where time was spent on something else.
+
+    Args:
+        began: seconds at which each run began.
+        latencies: milliseconds of each run.
+
+    Returns:
+        Seconds since the first run; the median and the largest latency of the runs that a point stands for.
+    """
+    ended = began + latencies / 1000
+    whole = ended[-1] - began[0]
+    pauses = began[1:] - ended[:-1] > _VISIBLE_PAUSE * whole
+    points: list[tuple[float, float, float]] = []
+    for piece in np.split(np.arange(began.size), np.flatnonzero(pauses) + 1):
+        share = (ended[piece[-1]] - began[piece[0]]) / whole
+        for bucket in np.array_split(piece, min(piece.size, math.ceil(_POINTS * share))):
+            seen = latencies[bucket]
+            points.append((float(began[bucket[0]] - began[0]), float(np.median(seen)), float(seen.max())))
+        points.append((math.nan, math.nan, math.nan))
+    times, middle, slowest = np.array(points[:-1]).T
+    return times, middle, slowest
 
 
 def _histogram(backend: BackendProfile) -> Svg:
@@ -132,11 +176,10 @@ def _histogram(backend: BackendProfile) -> Svg:
 def _add_changes(page: Page, profile: Profile) -> None:
     rows: list[list[str | Cell]] = []
     for change in profile.changes:
-        name = change.name if change.batch is None else f"{change.name} batch {change.batch}"
         for quantity in change.quantities:
             rows.append(
                 [
-                    f"{name} against {change.against}",
+                    f"{_compared(change)} against {change.against}",
                     quantity.name,
                     f"{quantity.before:.4g}",
                     f"{quantity.now:.4g}",

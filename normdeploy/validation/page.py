@@ -25,6 +25,14 @@ _TONES: dict[Status | Verdict, Tone] = {
     "unavailable": "warn",
 }
 
+_DRAWN_OUTPUTS = 12
+_MANY = 20
+"""Elements in one bar, from where a logarithmic axis is easier to read."""
+
+_SHOWN_RATIOS = (1e-6, 1e6)
+"""Errors over what is allowed, on the axis at most: a millionth is exact and a million times is wrong, and an
+overflow's 10³⁰ would leave no room for the difference between 0.1 and 10."""
+
 
 def html(report: CheckReport) -> str:
     """The whole page.
@@ -34,6 +42,8 @@ def html(report: CheckReport) -> str:
     """
     page = Page("normdeploy check", title(report))
     page.add_badge(report.verdict, _TONES[report.verdict])
+    for remark in report.remarks:
+        page.add_text(remark, "note")
     for backend in report.backends:
         if backend.first_divergence is not None:
             page.add_text(f"{backend.name}: {divergence_line(backend)}")
@@ -42,10 +52,7 @@ def html(report: CheckReport) -> str:
     for backend in report.backends:
         if backend.outputs or backend.localization:
             page.add_heading(backend.name)
-            for output in backend.outputs:
-                if output.distribution.elements:
-                    page.add_figure(_histogram(output.distribution), f"Errors of output {output.name}")
-                    page.add_figure(*_scatter(backend.name, output.name, output.distribution))
+            _add_errors(page, backend)
             if backend.localization is not None and backend.localization.nodes:
                 page.add_figure(*_along_the_graph(backend.localization))
     _add_half_precision(page, report)
@@ -98,18 +105,32 @@ def _add_outputs(page: Page, report: CheckReport) -> None:
         page.add_table(headings, rows)
 
 
+def _add_errors(page: Page, backend: BackendReport) -> None:
+    """Charts of each output, or of those that are furthest off where there are many."""
+    drawn = [output for output in backend.outputs if output.distribution.elements]
+    if len(drawn) > _DRAWN_OUTPUTS:
+        page.add_text(
+            f"Drawn are the {_DRAWN_OUTPUTS} of {len(drawn)} outputs with the most error / allowed.", "note"
+        )
+        worst = sorted(drawn, key=lambda output: -output.comparison.noise_ratio)[:_DRAWN_OUTPUTS]
+        drawn = [output for output in drawn if output in worst]
+    for output in drawn:
+        if output.distribution.counts.any():
+            page.add_figure(_histogram(output.distribution), f"Errors of output {output.name}")
+        page.add_figure(*_scatter(backend.name, output.name, output.distribution))
+
+
 def _histogram(distribution: Distribution) -> Svg:
     """Errors that are not 0, from the first to the last bin that holds any."""
     filled = np.flatnonzero(distribution.counts)
-    first, last = (int(filled[0]), int(filled[-1])) if filled.size else (120, 120)
-    first, last = max(first - 2, 0), min(last + 2, len(distribution.counts) - 1)
+    first, last = max(int(filled[0]) - 2, 0), min(int(filled[-1]) + 2, len(distribution.counts) - 1)
     return charts.histogram(
         EDGES[first : last + 2],
         distribution.counts[first : last + 1],
         x=f"absolute error; {distribution.exact:,} of {distribution.elements:,} elements are exact",
         y="elements",
         log_x=True,
-        log_y=True,
+        log_y=bool(distribution.counts.max() >= _MANY),
     )
 
 
@@ -118,30 +139,37 @@ def _scatter(backend: str, output: str, distribution: Distribution) -> tuple[Svg
     shown = f"{reference.size:,} of {distribution.elements:,} elements"
     if reference.size == distribution.elements:
         shown = f"all {reference.size:,} elements"
+    if distribution.exact == distribution.elements:
+        shown += "; every element is exact"
     figure = charts.scatter(reference, actual, x="reference", y=backend)
     return figure, f"Output {output} against the reference, {shown}"
 
 
 def _along_the_graph(found: Localization) -> tuple[Svg, str]:
     ratios = [error.comparison.noise_ratio for error in found.nodes]
-    largest = max((ratio for ratio in ratios if math.isfinite(ratio)), default=1.0)
-    heights = [ratio if math.isfinite(ratio) else 10 * max(largest, 1.0) for ratio in ratios]
     culprit = None
     if found.first is not None:
         outputs = [error.output for error in found.nodes]
         culprit = outputs.index(found.first.output) if found.first.output in outputs else None
     figure = charts.sequence(
-        heights,
+        ratios,
         x="tensors in the order of the graph",
         y="error / allowed",
         log_y=True,
         highlight=culprit,
         limit=1.0,
+        within=_SHOWN_RATIOS,
     )
     by_graph = found.first is not None and found.first.how == "reference"
     what = "The deployed graph against the original" if by_graph else "Each node on the reference's inputs"
     named = "" if found.first is None or culprit is None else f"; red: {found.first.node}"
-    return figure, f"{what}, error against what is allowed{named}"
+    largest = max(ratios, default=0.0)
+    beyond = f"; triangles: beyond 10⁶, up to {_times(largest)}" if largest > _SHOWN_RATIOS[1] else ""
+    return figure, f"{what}, error against what is allowed{named}{beyond}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1e}" if math.isfinite(ratio) else "infinity"
 
 
 def _add_half_precision(page: Page, report: CheckReport) -> None:

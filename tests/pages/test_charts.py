@@ -18,6 +18,17 @@ def labels(chart: str) -> list[str]:
     return re.findall(r"<text [^>]*>([^<]*)</text>", chart)
 
 
+def markers(chart: str) -> list[str]:
+    """The round marks of points."""
+    return re.findall(r"<use [^>]*var\(--accent\)[^>]*>", chart)
+
+
+def pieces(chart: str) -> int:
+    """Of the line in the chart."""
+    (line,) = re.findall(r'<path d="([^"]*)"[^>]*fill: none; stroke: var\(--accent\)', chart)
+    return line.count("M")
+
+
 def test_log_axes_are_labelled_with_powers_of_ten():
     chart = charts.histogram(np.logspace(-7, -3, 9), np.logspace(0, 3.5, 8), x="x", log_x=True, log_y=True)
     found = labels(chart)
@@ -31,7 +42,7 @@ def test_linear_axes_are_labelled_with_numbers():
 
 
 def test_positions_are_whole_numbers():
-    found = labels(charts.sequence([1.0, 2.0, 4.0], x="node", y="error", log_y=True))
+    found = labels(charts.sequence([1.0, 1e3, 1e6], x="node", y="error", log_y=True))
     assert {"0", "1", "2"} <= set(found)
     assert not any("." in label for label in found)
 
@@ -41,6 +52,27 @@ def test_a_highlighted_value_has_a_colour_of_its_own():
     marked = charts.sequence([1.0, 2.0], x="x", y="y", highlight=1)
     assert "var(--bad)" not in plain
     assert "var(--bad)" in marked
+
+
+def test_what_is_beyond_the_span_of_an_axis_is_a_triangle_at_its_end():
+    def drawn(*values):
+        return charts.sequence(values, x="x", y="y", log_y=True, within=(1e-6, 1e6))
+
+    at_the_ends, beyond = drawn(1e-6, 1.0, 1e6, 1e6), drawn(1e-40, 1.0, 1e40, np.inf)
+    assert labels(beyond) == labels(at_the_ends)
+    assert len(markers(drawn(1e-40, 1.0, 1e6))) == 3
+    assert len(markers(at_the_ends)) == 4
+    assert len(markers(beyond)) == 2
+
+
+def test_a_break_parts_a_line_and_leaves_no_point_out():
+    def drawn(*values):
+        return charts.lines({"one": (np.arange(len(values)), values)}, x="x", y="y")
+
+    whole, broken = drawn(1, 2, 3, 4, 5), drawn(1, 2, np.nan, 3, np.nan, 4, 5)
+    assert pieces(whole) == 1
+    assert pieces(broken) == 3
+    assert len(markers(broken)) == len(markers(whole)) + 1
 
 
 def test_several_lines_have_a_legend():
