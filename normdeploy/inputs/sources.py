@@ -82,6 +82,8 @@ def _single(inputs: Sequence[DeclaredInput], data: Data, preparation: Preparatio
     if isinstance(data, Mapping):
         piece = Piece("the data", columns_of(data))
         return _prepared(inputs, (piece for _ in range(1)), function, None)
+    if Path(data).suffix == ".py":
+        raise UsageError(f"{data}: name the function in it that yields {{name: array}}: FILE.py:FUNCTION")
     if is_function_reference(str(data)) and not Path(data).exists():
         if function is not None:
             raise UsageError(f"'{data}' yields what the model takes: call the preprocessing there")

@@ -216,6 +216,7 @@ def test_a_factory_without_end_is_cut(tmp_path):
             "--layout are for images: use --preprocess",
         ),
         ("loader.py:load", {"preprocess": abs}, "yields what the model takes: call the preprocessing there"),
+        ("loader.py", {}, "loader.py: name the function in it that yields"),
         (None, {"preprocess": abs}, "preprocessing and labels are for data: give --data too"),
     ],
 )
