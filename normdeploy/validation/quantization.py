@@ -81,10 +81,8 @@ def _explained(
             f"{_by(wrong, steps)}in {count:,} element{'s' * (count != 1)}"
         )
     if against is not None:
-        return (
-            f"quantization moves numbers away from those of {against}: --max-flips and --max-accuracy-drop "
-            "say how much that may cost"
-        )
+        moved = f"quantization moves numbers away from those of {against}"
+        return moved if fused.gate else f"{moved}: --max-flips and --max-accuracy-drop limit what it may cost"
     if plain is None:
         return ""
     if plain.status == "mismatch":
