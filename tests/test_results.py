@@ -85,7 +85,7 @@ def test_every_result_is_the_same_in_a_notebook(result):
 def test_every_result_has_json(result):
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert isinstance(document, dict)
-    assert document.get("schema") == (None if isinstance(result, PluginInfo) else 1)
+    assert document["schema"] == 1
 
 
 def shown(capsys, *arguments: object) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Outcome = Literal["failure", "error", "skipped"]
 
+_COUNTS: dict[str, Outcome] = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+"""Attributes of a suite that count its cases."""
+
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write (section 2.2, production Char)."""
 
@@ -32,12 +35,12 @@ def xml(report: CheckReport) -> str:
     for backend in report.backends:
         _add_backend(suite, report, backend)
     if report.verdict != "pass" and not _count(suite, "failure") + _count(suite, "error"):
-        outcome: Outcome = "failure" if report.verdict == "mismatch" else "error"
+        kind: Outcome = "failure" if report.verdict == "mismatch" else "error"
         case = SubElement(suite, "testcase", classname=_text(report.model), name="verdict", time="0.000")
-        _add_outcome(case, outcome, report.verdict, f"verdict: {report.verdict}", str(report))
+        _add_outcome(case, kind, report.verdict, f"verdict: {report.verdict}", str(report))
     suite.set("tests", str(len(suite)))
-    for attribute, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(attribute, str(_count(suite, element)))
+    for attribute, outcome in _COUNTS.items():
+        suite.set(attribute, str(_count(suite, outcome)))
     suite.set("time", _seconds(sum(backend.seconds for backend in report.backends)))
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
