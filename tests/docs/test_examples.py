@@ -133,9 +133,11 @@ def test_alike(documented, actual, same):
 
 
 def test_alike_where_output_varies():
-    documented = "net.onnx\nmean ms p50\nonnxruntime 0.24 0.11\nnot stable\n"
-    assert alike(documented, "net.onnx\nmean ms p50\nonnxruntime 12.5 3\n", varies=True)
-    assert not alike(documented, "net.onnx\nmean ms p90\nonnxruntime 12.5 3\n", varies=True)
+    documented = "$ profile\nnet.onnx\nmean ms p50\nonnxruntime 0.24 0.11\nnot stable\n"
+    assert alike(documented, "$ profile\nnet.onnx\nmean ms p50\nonnxruntime 12.5 3\n", varies=True)
+    assert not alike(documented, "$ profile\nnet.onnx\nmean ms p90\nonnxruntime 12.5 3\n", varies=True)
+    assert not alike(documented, "$ profile\nnet.onnx\nmean ms p50\ntensorrt 12.5 3\n", varies=True)
+    assert alike("python 3.11 (/a/b)\n", "python 3.13 (.venv/c)\n", varies=True)
 
 
 def test_nothing_is_updated_that_matches():
