@@ -38,7 +38,7 @@ def check_external(tensor: onnx.TensorProto, path: Path) -> None:
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    named = f"{path}: the external data of tensor '{tensor.name}'"
+    named = f"the external data of tensor '{tensor.name}'"
     try:
         folder = path.parent.resolve()
         file = (folder / location).resolve()
@@ -50,7 +50,7 @@ def check_external(tensor: onnx.TensorProto, path: Path) -> None:
         raise ModelError(f"{named} cannot be read: '{_shortened(location)}' ({reason})") from error
     if not inside:
         raise ModelError(
-            f"{path}: tensor '{tensor.name}' refers to external data outside the model's folder: "
+            f"tensor '{tensor.name}' refers to external data outside the model's folder: "
             f"'{_shortened(location)}'"
         )
     if not is_file:
@@ -58,9 +58,7 @@ def check_external(tensor: onnx.TensorProto, path: Path) -> None:
     try:
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
     except ValueError as error:
-        raise ModelError(
-            f"{path}: tensor '{tensor.name}' has a malformed external offset or length"
-        ) from error
+        raise ModelError(f"tensor '{tensor.name}' has a malformed external offset or length") from error
     if offset < 0 or length < 0 or offset + max(length, _nbytes(tensor)) > size:
         raise ModelError(f"{named} is truncated: '{_shortened(location)}'")
 

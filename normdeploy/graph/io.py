@@ -10,8 +10,9 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from normdeploy.errors import ModelError
+from normdeploy.errors import BudgetExceeded, ModelError
 from normdeploy.files import is_stdout, resolved_target, scratch_folder, staged
+from normdeploy.graph.expansion import check_expansion
 from normdeploy.graph.external_data import (
     check_external,
     external_files,
@@ -23,10 +24,16 @@ from normdeploy.graph.external_data import (
     with_own_attributes,
     with_own_tensors,
 )
-from normdeploy.graph.protobuf import PROTOBUF_LIMIT, proto_nodes, read_model
+from normdeploy.graph.protobuf import PROTOBUF_LIMIT, read_model
+from normdeploy.graph.sparse import with_dense_tensors
+from normdeploy.graph.validity import check_functions, check_tensors, check_text, check_versions
+from normdeploy.resources import limited_memory
 
 ModelSource = str | os.PathLike[str] | onnx.ModelProto | ir.Model
 """A path, a protobuf message or a graph that is loaded already."""
+
+_MOST_BYTES = 2**31
+"""Of memory that onnx.checker may take to follow a model's shapes, besides its tensors."""
 
 _TENSORS = "tensors.data"
 """The data file's name until its content is known."""
@@ -35,19 +42,20 @@ _TENSORS = "tensors.data"
 def load(source: ModelSource) -> ir.Model:
     """Read and check a model; tensors in external files stay there until they are used.
 
+    Sparse tensors become dense ones.
+
     Raises:
-        ModelError: no file, not ONNX, truncated, not valid by onnx.checker, a graph with a cycle,
+        ModelError: no file, not ONNX, truncated, not valid by onnx.checker, a graph with a cycle, an opset
+            that the installed onnx does not know, a tensor with more or less data than its shape takes,
             external data that is missing, too short or outside the model's folder.
     """
     if isinstance(source, ir.Model):
         return source
     if isinstance(source, onnx.ModelProto):
-        _check_proto(source, "the model")
-        return _to_ir(source, "the model", base_dir=None)
+        return _admitted(source)
     path = Path(source)
     proto, data = read_model(path)
-    _check_proto(proto, str(path), path, data)
-    return _to_ir(proto, str(path), base_dir=path.parent)
+    return _admitted(proto, path, data)
 
 
 def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool = False) -> None:
@@ -80,7 +88,12 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
         else:
             ir.save(model, part)
         try:
-            onnx.checker.check_model(str(part), full_check=True)
+            with limited_memory(_MOST_BYTES + 4 * _tensor_bytes(model)):
+                onnx.checker.check_model(str(part), full_check=True)
+        except MemoryError as error:
+            raise BudgetExceeded(
+                f"{os.fspath(path)}: not written: its shapes take too much memory"
+            ) from error
         except Exception as error:  # the checker raises many types
             raise ModelError(f"{os.fspath(path)}: not written: {_checker_message(error)}") from error
 
@@ -129,21 +142,49 @@ def _tensor_bytes(model: ir.Model) -> int:
     )
 
 
-def _check_proto(
-    proto: onnx.ModelProto, name: str, path: Path | None = None, data: bytes | None = None
-) -> None:
-    """Check a message; `path` and `data` are the file that it was parsed from."""
+def _admitted(proto: onnx.ModelProto, path: Path | None = None, data: bytes | None = None) -> ir.Model:
+    """The graph of a message that passes every check.
+
+    Args:
+        proto: the message.
+        path, data: the file that it was parsed from, and what that held.
+
+    Raises:
+        ModelError: one line that begins with the path.
+    """
+    name = "the model" if path is None else str(path)
+    try:
+        return _checked(proto, path, data)
+    except ModelError as error:
+        raise type(error)(f"{name}: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # protobuf, onnx and onnx_ir raise what they happen to stumble over
+        raise ModelError(f"{name}: not a valid ONNX model: {_innermost(error)}") from error
+
+
+def _checked(proto: onnx.ModelProto, path: Path | None, data: bytes | None) -> ir.Model:
+    check_text(proto)
+    check_versions(proto)
     external = external_protos(proto)
     if external and path is None:
-        raise ModelError(f"{name} has external data: pass its path, or load the data first")
+        raise ModelError("has external data: pass its path, or load the data first")
     for tensor in external:
         assert path is not None
         check_external(tensor, path)
     try:
         onnx.checker.check_model(str(path) if external else data or proto)
-    except Exception as error:  # the checker raises ValidationError, TypeError, UnicodeDecodeError, ...
-        raise ModelError(f"{name}: {_checker_message(error)}") from error
-    _check_functions(proto, name)
+    except Exception as error:  # the checker raises ValidationError, TypeError, ...
+        raise ModelError(_checker_message(error)) from error
+    check_tensors(proto)
+    check_functions(proto)
+    check_expansion(proto)
+    folder = None if path is None else path.parent
+    model = ir.from_proto(with_dense_tensors(proto, folder))
+    _forget_negative_sizes(model)
+    if folder is not None:
+        set_folder(model, folder)
+    return model
 
 
 def _checker_message(error: Exception) -> str:
@@ -153,39 +194,11 @@ def _checker_message(error: Exception) -> str:
     return f"not a valid ONNX model: {text}" if text else "not a valid ONNX model"
 
 
-def _check_functions(proto: onnx.ModelProto, name: str) -> None:
-    """Refuse functions that call themselves: nothing could ever run them.
-
-    onnx.checker does so from 1.23 on.
-    """
-    calls = {
-        (function.domain, function.name): {(node.domain, node.op_type) for node in proto_nodes(function.node)}
-        for function in proto.functions
-    }
-    done: set[tuple[str, str]] = set()
-
-    def visit(key: tuple[str, str], active: tuple[tuple[str, str], ...]) -> None:
-        if key in active:
-            raise ModelError(f"{name}: function '{key[0]}.{key[1]}' calls itself")
-        if key in done or key not in calls:
-            return
-        for callee in calls[key]:
-            visit(callee, (*active, key))
-        done.add(key)
-
-    for key in calls:
-        visit(key, ())
-
-
-def _to_ir(proto: onnx.ModelProto, name: str, base_dir: Path | None) -> ir.Model:
-    try:
-        model = ir.from_proto(proto)
-    except Exception as error:  # what the checker let through: bad data types, dangling names, ...
-        raise ModelError(f"{name}: not a valid ONNX model: {' '.join(str(error).split())}") from error
-    _forget_negative_sizes(model)
-    if base_dir is not None:
-        set_folder(model, base_dir)
-    return model
+def _innermost(error: BaseException) -> str:
+    """What went wrong first: onnx_ir wraps an error at each level of the graph."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _forget_negative_sizes(model: ir.Model) -> None:

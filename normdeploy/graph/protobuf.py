@@ -74,6 +74,17 @@ def proto_tensors(message: Message) -> Iterator[onnx.TensorProto]:
                 waiting.extend([value] if isinstance(value, Message) else value)
 
 
+def proto_messages(message: Message) -> Iterator[Message]:
+    """A message and every message inside it, at any depth."""
+    waiting: list[Message] = [message]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        for field, value in current.ListFields():
+            if field.message_type is not None:
+                waiting.extend([value] if isinstance(value, Message) else value)
+
+
 @functools.cache
 def _may_hold_tensors(kind: Descriptor) -> bool:
     """Whether a message of this kind can hold a tensor, at any depth."""

@@ -145,7 +145,7 @@ class TestExternalData:
 
     def test_a_message_cannot_refer_to_it(self, tmp_path):
         with_weights_beside(tmp_path / "m.onnx")
-        with pytest.raises(ModelError, match="the model has external data: pass its path, or load the data"):
+        with pytest.raises(ModelError, match="the model: has external data: pass its path, or load the data"):
             load(onnx.load(tmp_path / "m.onnx", load_external_data=False))
 
     def test_missing(self, tmp_path):
