@@ -1,9 +1,9 @@
-"""What is in a model: its normalization layers, and which of them half precision would spoil."""
+"""What is in a model: inputs, weights, operators, normalizations, and which of these half precision spoils."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.box import SIMPLE
@@ -14,13 +14,16 @@ from rich.text import Text
 
 from normdeploy.budget import budgeted
 from normdeploy.graph.inference import inferred
+from normdeploy.graph.inventory import Inventory, inventory
 from normdeploy.graph.io import ModelSource, model_name
 from normdeploy.graph.normalizations import Normalization, normalizations
+from normdeploy.graph.shapes import format_dims
 from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
 from normdeploy.inputs.sources import Data, Preparation
 from normdeploy.native_support import RUNTIMES
 from normdeploy.results import Result
+from normdeploy.terminal import counts_table
 from normdeploy.validation.half_precision.findings import HalfPrecision, findings_on_data, static_findings
 from normdeploy.validation.text import warnings
 
@@ -36,11 +39,13 @@ class ModelInspection(Result):
 
     Args:
         model: what was inspected.
+        contents: inputs, outputs, weights, operators.
         normalizations: every normalization layer, those in subgraphs and functions too.
         half_precision: what float16 would do to those of the main graph.
     """
 
     model: str
+    contents: Inventory
     normalizations: Sequence[Normalization]
     half_precision: Sequence[HalfPrecision]
 
@@ -49,6 +54,15 @@ class ModelInspection(Result):
         return {
             "schema": SCHEMA,
             "model": self.model,
+            "ir_version": self.contents.ir_version,
+            "opsets": dict(self.contents.opsets),
+            "inputs": [port.to_json() for port in self.contents.inputs],
+            "outputs": [port.to_json() for port in self.contents.outputs],
+            "initializers": [asdict(weights) for weights in self.contents.initializers],
+            "nodes": self.contents.nodes,
+            "operators": [
+                {"operator": operator, "count": count} for operator, count in self.contents.operators.items()
+            ],
             "normalizations": [layer.to_json() for layer in self.normalizations],
             "half_precision": [finding.to_json() for finding in self.half_precision],
         }
@@ -67,7 +81,7 @@ def inspect(
     max_memory: float | None = None,
     progress: Progress | None = None,
 ) -> ModelInspection:
-    """List every normalization layer of a model, in subgraphs and functions too.
+    """Say what a model takes, gives and consists of, and list every normalization layer of it.
 
     Args:
         model: a path, or a loaded model, which is not changed.
@@ -80,8 +94,9 @@ def inspect(
         progress: is told about each batch of the data.
 
     Returns:
-        The layers: kind, parameters in ONNX's terms and the AlexNet paper's, how many numbers training
-        changes, which runtimes have an operator of their own for it.
+        Inputs, outputs, weights and operators; and the layers, in subgraphs and functions too: kind,
+        parameters in ONNX's terms and the AlexNet paper's, how many numbers training changes, which runtimes
+        have an operator of their own for it.
 
     Raises:
         ModelError: not a model that is accepted.
@@ -95,23 +110,44 @@ def inspect(
         ['batch normalization', 'LRN across channels']
         >>> sum(layer.trainable for layer in found.normalizations)
         288
+        >>> [(port.name, port.type, port.dims) for port in found.contents.inputs]
+        [('image', 'float32', ('batch', 1, 8, 8))]
+        >>> found.contents.operators["Conv"]
+        3
     """
     graph = inferred(model)
     if data is None:
         half_precision = static_findings(graph)
     else:
         half_precision = findings_on_data(graph, data, progress, Preparation(preprocess))
-    return ModelInspection(model_name(model), normalizations(graph), half_precision)
+    return ModelInspection(model_name(model), inventory(graph), normalizations(graph), half_precision)
 
 
 def _parts(found: ModelInspection) -> Iterator[RenderableType]:
+    yield Text(f"{found.model}: {_versions(found.contents)}")
+    yield from _contents(found.contents)
     if found.normalizations:
-        yield Text(found.model)
         yield _layers(found.normalizations)
         yield _comparison(found.normalizations)
     else:
-        yield Text(f"{found.model}: no normalization layers")
+        yield Text("no normalization layers")
     yield from warnings(found.half_precision)
+
+
+def _versions(contents: Inventory) -> str:
+    opsets = (f"{domain or 'opset'} {version}" for domain, version in contents.opsets.items())
+    return ", ".join([f"IR version {contents.ir_version}", *opsets, f"{contents.nodes} nodes"])
+
+
+def _contents(contents: Inventory) -> Iterator[RenderableType]:
+    for kind, ports in (("input", contents.inputs), ("output", contents.outputs)):
+        for port in ports:
+            yield Text(f"{kind} {port.name}: {port.type} {format_dims(port.dims)}")
+    for weights in contents.initializers:
+        size = f"{weights.bytes / 2**20:,.2f} MiB"
+        tensors = f"{weights.tensors:,} tensor{'s' * (weights.tensors != 1)}"
+        yield Text(f"initializers: {tensors} of {weights.type}, {weights.elements:,} elements, {size}")
+    yield counts_table("operator", {"nodes": contents.operators})
 
 
 def _layers(layers: Sequence[Normalization]) -> Table:

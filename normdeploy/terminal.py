@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Mapping
 
+from rich.box import SIMPLE
 from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 _WIDTH_IN_A_PIPE = 160
+_SHOWN_COUNTS = 15
+"""Rows of a table of counts; the rarest beyond share one row."""
 
 
 class _Console(Console):
@@ -23,6 +29,29 @@ def show(content: RenderableType) -> None:
     """
     width = None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE
     _Console(width=width, highlight=False).print(content, soft_wrap=True)
+
+
+def counts_table(heading: str, columns: Mapping[str, Mapping[str, int]]) -> Table:
+    """What is counted in rows, the most frequent first, with the rest in one row.
+
+    Args:
+        heading: of what is counted.
+        columns: heading -> what is counted -> its number.
+    """
+    names = dict.fromkeys(name for counts in columns.values() for name in counts)
+    ranked = sorted(names, key=lambda name: -max(counts.get(name, 0) for counts in columns.values()))
+    shown = ranked if len(ranked) <= _SHOWN_COUNTS + 1 else ranked[:_SHOWN_COUNTS]
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column(heading, overflow="fold")
+    for title in columns:
+        table.add_column(title, justify="right")
+    for name in shown:
+        table.add_row(Text(name), *(str(counts.get(name, 0)) for counts in columns.values()))
+    rest = ranked[len(shown) :]
+    if rest:
+        sums = [sum(counts.get(name, 0) for name in rest) for counts in columns.values()]
+        table.add_row(Text(f"{len(rest)} others"), *map(str, sums))
+    return table
 
 
 def as_text(content: RenderableType) -> str:

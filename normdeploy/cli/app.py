@@ -24,7 +24,7 @@ VERBS = {
     "check": "Compare what backends make of a model with the NumPy reference.",
     "doctor": "Say what is installed, which backends work here, and how to fix the others.",
     "export": "Write a torch model as ONNX.",
-    "inspect": "List every normalization layer: parameters, trainable count, where it can run.",
+    "inspect": "Inputs, weights, operators; every normalization layer, and where it can run.",
     "optimize": "Fold BatchNorm, recover LRN and tidy up an ONNX model, and verify the result.",
     "plugin": "Build the TensorRT plugin library; say where it is and what it holds.",
     "profile": "Time a model in each backend: latency, layers, comparisons.",

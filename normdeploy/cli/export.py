@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from normdeploy.cli.options import Named, complete_file, json_option, named_axis, output_option, shapes_option
-from normdeploy.cli.output import deliver
+from normdeploy.cli.output import deliver, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -53,6 +53,15 @@ def command(
     from normdeploy.passes import text
     from normdeploy.torch import export_source
 
-    report = export_source(source, output, shapes=shapes, dynamic=dynamic, opset=opset, fold=not no_fold)
+    with stages("exporting") as progress:
+        report = export_source(
+            source,
+            output,
+            shapes=shapes,
+            dynamic=dynamic,
+            opset=opset,
+            fold=not no_fold,
+            progress=progress,
+        )
     wrote = Text(f"wrote {output}: {report.nodes_after} nodes")
     deliver(report, json_path, Group(wrote, text.explanation(report)))

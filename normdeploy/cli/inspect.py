@@ -28,7 +28,7 @@ from normdeploy.cli.verb import Verb
 @preprocess_options()
 @timeout_option("For reading the model, and for each batch of the data.", WORK_TIMEOUT)
 @max_memory_option()
-@json_option("the list")
+@json_option("what was found")
 def command(
     model: str,
     data: str | None,
@@ -37,10 +37,11 @@ def command(
     max_memory: int | None,
     json_path: str | None,
 ) -> None:
-    """List every normalization layer of MODEL.onnx, in subgraphs and functions too.
+    """Say what MODEL.onnx takes, gives and consists of, and list every normalization layer of it.
 
-    Kind, parameters in ONNX's terms and the AlexNet paper's, how many numbers training changes, and which
-    runtimes have an operator of their own for it. Warns of layers that half precision would spoil.
+    Of each layer, in subgraphs and functions too: kind, parameters in ONNX's terms and the AlexNet paper's,
+    how many numbers training changes, and which runtimes have an operator of their own for it.
+    Warns of layers that half precision would spoil.
     """
     from normdeploy.inspection import inspect
     from normdeploy.resources import limit_memory, process_limit

@@ -16,7 +16,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver
+from normdeploy.cli.output import deliver, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -30,7 +30,9 @@ from normdeploy.cli.verb import Verb
     show_default=True,
     help="What runs the result: any runtime, onnxruntime's CPU, or TensorRT.",
 )
-@click.option("--explain", is_flag=True, help="Say what became of each BatchNorm and LRN, and why.")
+@click.option(
+    "--explain", is_flag=True, help="Say what became of each BatchNorm and LRN, and why; count the operators."
+)
 @json_option("the report")
 @click.option("--no-verify", is_flag=True, help="Do not compute the model before and after and compare.")
 @shapes_option("Of an input whose shape the model leaves open, for the comparison.")
@@ -59,9 +61,18 @@ def command(
     from normdeploy.resources import limit_memory, process_limit
 
     limit_memory(process_limit(max_memory))
-    result = optimize(
-        model, target=target, verify=not no_verify, shapes=shapes, timeout=timeout, max_memory=max_memory
-    )
-    result.save(output)
+    with stages("optimizing") as progress:
+        result = optimize(
+            model,
+            target=target,
+            verify=not no_verify,
+            shapes=shapes,
+            timeout=timeout,
+            max_memory=max_memory,
+            progress=progress,
+        )
+        progress("writing")
+        result.save(output)
     wrote = f"wrote {output}: {text.summary(result.report)}{'' if no_verify else ', verified'}"
-    deliver(result, json_path, Group(Text(wrote), *([text.explanation(result.report)] if explain else [])))
+    explanation = [text.explanation(result.report), text.operators(result.report)] if explain else []
+    deliver(result, json_path, Group(Text(wrote), *explanation))

@@ -75,5 +75,15 @@ def status(description: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def stages(description: str) -> Iterator[Callable[[str], None]]:
+    """A function to call with what is being done; shows it only where standard error is a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True, quiet=not _draws()).status(description) as shown:
+        yield lambda stage: shown.update(Text(f"{description}: {stage}"))
+
+
 def _draws() -> bool:
     return sys.stderr.isatty() and verbosity() is not Verbosity.QUIET

@@ -14,7 +14,17 @@ constants          the arrays of constant tensors
 """
 
 from normdeploy.choices import Target
-from normdeploy.passes.pipeline import Optimized, optimize, rewrite
+from normdeploy.passes.pipeline import Optimized, Progress, optimize, rewrite, silent
 from normdeploy.passes.report import BatchNormRecord, LRNRecord, OptimizationReport
 
-__all__ = ["BatchNormRecord", "LRNRecord", "OptimizationReport", "Optimized", "Target", "optimize", "rewrite"]
+__all__ = [
+    "BatchNormRecord",
+    "LRNRecord",
+    "OptimizationReport",
+    "Optimized",
+    "Progress",
+    "Target",
+    "optimize",
+    "rewrite",
+    "silent",
+]

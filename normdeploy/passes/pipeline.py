@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from normdeploy.choices import Target
 from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import infer
 from normdeploy.graph.initializers import free_initializers
+from normdeploy.graph.inventory import count_operators
 from normdeploy.graph.io import ModelSource, load, save, to_proto
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
@@ -31,6 +33,15 @@ from normdeploy.passes.report import OptimizationReport
 from normdeploy.passes.resolve_cast_like import ResolveCastLike
 from normdeploy.passes.verify import verify_equal
 from normdeploy.results import Result
+
+Progress = Callable[[str], None]
+"""Called with what is being done from now on: "verifying"."""
+
+_NAMES = ("BatchNorm", "LRN")
+
+
+def silent(_: str) -> None:
+    """Nobody wants to know."""
 
 
 class Optimized(Result):
@@ -86,6 +97,7 @@ def optimize(
     shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
     timeout: float | None = None,
     max_memory: float | None = None,
+    progress: Progress = silent,
 ) -> Optimized:
     """Fold BatchNorm, recover LRN and tidy up; the model given is not changed.
 
@@ -99,6 +111,7 @@ def optimize(
         shapes: of inputs whose shape the model leaves open, for `verify`.
         timeout: seconds that rewriting may take, and as many for `verify`; 600 by default.
         max_memory: bytes that this process may take, half of the machine's memory by default.
+        progress: is told what is being done.
 
     Returns:
         The rewritten model, and a report of what became of each BatchNorm and LRN, which it prints as.
@@ -112,7 +125,8 @@ def optimize(
     Example:
         >>> import normdeploy as nd
         >>> result = nd.optimize("models/digits/original.onnx")
-        >>> print(result)
+        >>> for line in str(result).splitlines()[:7]:
+        ...     print(line)
         23 -> 19 nodes, BatchNorm 4 folded, LRN 2 kept
           BatchNorm features.1: folded into features.0
           BatchNorm features.5: folded into features.4
@@ -124,11 +138,13 @@ def optimize(
         19
     """
     with _garbage_collection_paused():
+        progress("reading the model")
         original = load(model)
         external_data = bool(external_files(original))
         graph = original.clone() if verify or isinstance(model, ir.Model) else original
-        report = rewrite(graph, target=target)
+        report = rewrite(graph, target=target, progress=progress)
     if verify:
+        progress("verifying")
         restart_clock()
         verify_equal(original, graph, shapes)
     return Optimized(graph, report, external_data=external_data)
@@ -146,30 +162,44 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def rewrite(model: ir.Model, *, target: Target = "portable", fold: bool = True) -> OptimizationReport:
+def rewrite(
+    model: ir.Model, *, target: Target = "portable", fold: bool = True, progress: Progress = silent
+) -> OptimizationReport:
     """Recover LRN, fold BatchNorm and tidy up in a graph, in place.
 
     Args:
         model: an inference graph.
         target: what the result is for.
         fold: whether to fold BatchNorm.
+        progress: is told the name of each pass before it runs.
     """
-    report = OptimizationReport(nodes_before=len(model.graph))
+    report = OptimizationReport(nodes_before=len(model.graph), operators_before=count_operators(model))
     free_initializers(model)
+    progress("inferring shapes")
     infer(model)
     folding, merging = FoldBatchNorm(model), MergeDuplicates()
-    ir.passes.Sequential(
-        RemoveIdentities(),
-        ResolveCastLike(),
-        RecoverLRN(report, target),
-        RemoveUnusedNodesPass(),
-        LowerLRN(target, report),
-    )(model)
-    tidying = ir.passes.Sequential(*([folding] if fold else []), FoldConstants(), RemoveUnusedNodesPass())
-    tidying(model)
-    while merging(model).modified:  # one node where there were two: what it reads may now take up a map
-        tidying(model)
+    recovering = (RemoveIdentities(), ResolveCastLike(), RecoverLRN(report, target), RemoveUnusedNodesPass())
+    tidying = (*([folding] if fold else []), FoldConstants(), RemoveUnusedNodesPass())
+    _run((*recovering, LowerLRN(target, report), *tidying), model, progress)
+    while _run([merging], model, progress):  # one node where there were two: what it reads may take up a map
+        _run(tidying, model, progress)
     if fold:
         report.batchnorm = folding.records()
     report.nodes_after = len(model.graph)
+    report.operators_after = count_operators(model)
     return report
+
+
+def _run(passes: Iterable[ir.passes.PassBase], model: ir.Model, progress: Progress) -> bool:
+    """Whether one of the passes has changed the model."""
+    modified = False
+    for transform in passes:
+        progress(f"rewriting: {_words(type(transform).__name__)}")
+        modified |= transform(model).modified
+    return modified
+
+
+def _words(name: str) -> str:
+    """FoldBatchNorm -> fold BatchNorm."""
+    verb, rest = re.findall(r"^[A-Z][a-z]+|.+", name.removesuffix("Pass"))
+    return f"{verb.lower()} {rest if rest in _NAMES else rest.lower()}"

@@ -47,18 +47,36 @@ class OptimizationReport(Result):
 
     Args:
         nodes_before, nodes_after: of the main graph.
+        operators_before, operators_after: operator -> how many nodes, in subgraphs too.
         batchnorm: what became of each BatchNormalization, in subgraphs and functions too.
         lrn: what became of each LRN, written as one node or as many.
     """
 
     nodes_before: int = 0
     nodes_after: int = 0
+    operators_before: dict[str, int] = field(default_factory=dict)
+    operators_after: dict[str, int] = field(default_factory=dict)
     batchnorm: list[BatchNormRecord] = field(default_factory=list)
     lrn: list[LRNRecord] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
-        return {"schema": SCHEMA, **asdict(self)}
+        names = dict.fromkeys([*self.operators_before, *self.operators_after])
+        return {
+            "schema": SCHEMA,
+            "nodes_before": self.nodes_before,
+            "nodes_after": self.nodes_after,
+            "operators": [
+                {
+                    "operator": name,
+                    "before": self.operators_before.get(name, 0),
+                    "after": self.operators_after.get(name, 0),
+                }
+                for name in names
+            ],
+            "batchnorm": [asdict(record) for record in self.batchnorm],
+            "lrn": [asdict(record) for record in self.lrn],
+        }
 
     def __rich__(self) -> RenderableType:
         return text.render(self)

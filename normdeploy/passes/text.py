@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from normdeploy.terminal import counts_table
+
 if TYPE_CHECKING:
     from normdeploy.passes.report import OptimizationReport
 
 
 def render(report: OptimizationReport) -> RenderableType:
-    """The numbers, and what became of each BatchNorm and LRN."""
-    return Group(Text(summary(report)), explanation(report))
+    """The numbers, what became of each BatchNorm and LRN, and the operators before and after."""
+    return Group(Text(summary(report)), explanation(report), operators(report))
 
 
 def summary(report: OptimizationReport) -> str:
@@ -30,6 +32,11 @@ def summary(report: OptimizationReport) -> str:
 def explanation(report: OptimizationReport) -> RenderableType:
     """What became of each BatchNorm and LRN, and why. An LRN goes by the node that gives its result."""
     return Group(*(Text(f"  {line}") for line in _explained(report)))
+
+
+def operators(report: OptimizationReport) -> RenderableType:
+    """How many nodes of each operator there were and are."""
+    return counts_table("operator", {"before": report.operators_before, "after": report.operators_after})
 
 
 def _explained(report: OptimizationReport) -> Iterator[str]:

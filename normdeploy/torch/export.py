@@ -18,7 +18,7 @@ from torch.export import Dim, ExportedProgram
 
 from normdeploy.errors import ExportError, InputError, UsageError
 from normdeploy.graph.io import save
-from normdeploy.passes import OptimizationReport, rewrite
+from normdeploy.passes import OptimizationReport, Progress, rewrite, silent
 from normdeploy.torch.names import name_dimensions, name_nodes_by_module
 
 Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
@@ -35,6 +35,7 @@ def export(
     output_names: Sequence[str] | None = None,
     opset: int | None = None,
     fold: bool = True,
+    progress: Progress = silent,
 ) -> OptimizationReport:
     """Write a torch module as an ONNX model.
 
@@ -52,6 +53,7 @@ def export(
         output_names: one for each output; by default "output", or "output_0", "output_1", ...
         opset: version of the standard operator set, torch's default otherwise.
         fold: whether to fold BatchNorm.
+        progress: is told what is being done.
 
     Returns:
         What became of each BatchNorm and LRN, with the reason for those that were kept.
@@ -86,10 +88,13 @@ def export(
         program = module
     else:
         _refuse_training_module(module)
+        progress("tracing")
         program = _trace(module, _named(module, args), shapes, dynamic)
+    progress("translating")
     model = _to_onnx(program, output_names, opset)
     name_dimensions(model, {(name, axis): _word(name, axis) for name in dynamic for axis in dynamic[name]})
-    report = rewrite(model, fold=fold)
+    report = rewrite(model, fold=fold, progress=progress)
+    progress("writing")
     save(model, path)
     return report
 

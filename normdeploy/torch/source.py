@@ -19,7 +19,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from normdeploy.errors import ExportError, UsageError
-from normdeploy.passes import OptimizationReport
+from normdeploy.passes import OptimizationReport, Progress, silent
 from normdeploy.torch.export import Inputs, export
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
@@ -40,6 +40,7 @@ def export_source(
     dynamic: Mapping[str, Sequence[int]] = MappingProxyType({}),
     opset: int | None = None,
     fold: bool = True,
+    progress: Progress = silent,
 ) -> OptimizationReport:
     """Export what a source names.
 
@@ -47,7 +48,7 @@ def export_source(
         source: `package.module:factory` or `file.py:factory`, a callable that returns a module and its
             example inputs; or the path of a `.pt2` exported program.
         path: of the file to write.
-        shapes, dynamic, opset, fold: see `export`.
+        shapes, dynamic, opset, fold, progress: see `export`.
 
     Returns:
         What became of each BatchNorm and LRN.
@@ -67,8 +68,11 @@ def export_source(
     if suffix == ".pt2":
         program = load_program(Path(source))
     else:
+        progress("building the module")
         program, inputs = _call(_factory(source), source)
-    return export(program, inputs, path, shapes=shapes, dynamic=dynamic, opset=opset, fold=fold)
+    return export(
+        program, inputs, path, shapes=shapes, dynamic=dynamic, opset=opset, fold=fold, progress=progress
+    )
 
 
 def load_program(path: Path) -> ExportedProgram:

@@ -25,7 +25,7 @@ MAPPINGS = {
     "build": {"datatypes", "function", "layer_types", "versions"},
     "check": {"versions"},
     "doctor": set[str](),
-    "inspect": {"not_native", "parameters"},
+    "inspect": {"not_native", "opsets", "parameters"},
     "optimize": set[str](),
     "plugin": set[str](),
     "profile": {"inputs", "thread_variables", "versions"},

@@ -165,3 +165,23 @@ def test_memory_stays_about_the_size_of_the_model(tmp_path, mode):
     command = [sys.executable, "-c", MEASURE, path, tmp_path / "out.onnx", mode]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1.5 * size
+
+
+def test_progress_names_each_stage_in_turn():
+    seen = []
+    nd.optimize(conv_bn(), progress=seen.append)
+    assert seen[:3] == ["reading the model", "inferring shapes", "rewriting: remove identities"]
+    assert "rewriting: fold BatchNorm" in seen
+    assert "rewriting: recover LRN" in seen
+    assert seen[-1] == "verifying"
+
+
+def test_operators_before_and_after():
+    g = Graph()
+    report = nd.optimize(g.model(g.bn(g.conv(g.input("x", 1, 3, 8, 8), 3, 4), 4))).report
+    assert report.operators_before == {"BatchNormalization": 1, "Conv": 1}
+    assert report.operators_after == {"Conv": 1}
+    assert report.to_json()["operators"] == [
+        {"operator": "BatchNormalization", "before": 1, "after": 0},
+        {"operator": "Conv", "before": 1, "after": 1},
+    ]

@@ -232,3 +232,13 @@ def test_a_module_that_torch_cannot_export_is_one_line(tmp_path: Path) -> None:
         nd.export(Branches().eval(), torch.ones(2), tmp_path / "m.onnx")
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_progress_names_each_stage_in_turn(tmp_path):
+    seen: list[str] = []
+    export(nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8), tmp_path / "m.onnx", progress=seen.append)
+    passes = [stage for stage in seen if stage.startswith("rewriting: ")]
+    assert "rewriting: fold BatchNorm" in passes
+    assert [stage for stage in seen if stage not in passes] == [
+        "tracing", "translating", "inferring shapes", "writing",
+    ]  # fmt: skip
