@@ -205,9 +205,13 @@ def _console(block: Block) -> str:
         )
         if done.returncode:
             raise ExampleFailed(f"line {block.line}: exit code {done.returncode}\n$ {command}\n{done.stdout}")
-        printed = done.stdout.replace(f"{ROOT}/", "")  # where the clone lies is nobody's business
-        shown.append(f"$ {command}\n" + "".join(f"{line.rstrip()}\n" for line in printed.splitlines()))
+        shown.append(f"$ {command}\n{_shown(done.stdout)}")
     return "".join(shown)
+
+
+def _shown(printed: str) -> str:
+    """As a page shows it: without spaces at the ends of lines, and without the place of the repository."""
+    return "".join(f"{line.rstrip()}\n" for line in printed.replace(f"{ROOT}/", "").splitlines())
 
 
 def _python(block: Block, namespace: dict[str, Any]) -> str:
@@ -215,7 +219,7 @@ def _python(block: Block, namespace: dict[str, Any]) -> str:
     code = compile("\n" * (block.line - 1) + block.body, "page", "exec")
     with contextlib.redirect_stdout(printed):
         exec(code, namespace)  # noqa: S102
-    return printed.getvalue()
+    return _shown(printed.getvalue())
 
 
 def _doctest(block: Block, namespace: dict[str, Any]) -> None:
