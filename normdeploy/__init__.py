@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from normdeploy.passes import OptimizationReport, Optimized, optimize
     from normdeploy.profiling import Profile, profile
     from normdeploy.reference import evaluate
-    from normdeploy.torch import export
+    from normdeploy.torch.export import export
     from normdeploy.validation import CheckReport, check
 
 __all__ = [
