@@ -67,5 +67,5 @@ def screenshot(page: str, folder: Path, *, dark: bool) -> Path:
 def _run(folder: Path, dark: bool, *arguments: str) -> str:
     scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
     command = [BROWSER, *_OPTIONS, scheme, f"--user-data-dir={folder / 'profile'}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout

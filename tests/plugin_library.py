@@ -16,15 +16,6 @@ HEADERS: Literal["wheel"] = "wheel"
 
 BUILD_FOLDER = Path(__file__).resolve().parents[1] / "build" / "plugins-test"
 
-_SECONDS = 900
-"""For a test that uses the library: the first one builds it, on a machine that may be busy."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "library" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(_SECONDS))
-
 
 @pytest.fixture(scope="session")
 def library() -> Path:

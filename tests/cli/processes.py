@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 120.0
+LIMIT = 1200.0
 """Seconds after which a machine is taken to hang; nothing waits for so long where all is well."""
 
 _CODE = """

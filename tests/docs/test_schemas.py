@@ -14,6 +14,7 @@ import normdeploy as nd
 from normdeploy.backends import catalog
 from normdeploy.cli import main
 from tests.builders import conv_lrn, parsed, unary
+from tests.validation import misbehaving_for_check
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "models" / "digits"
@@ -89,8 +90,7 @@ def assert_is_strict(name: str, document: Json, optional: frozenset[str] = froze
 def misbehaving(monkeypatch):
     """Backends that abort, and that hang."""
     for name in ("aborts", "hangs"):
-        factory = f"tests.validation.misbehaving_for_check:{name}"
-        monkeypatch.setitem(catalog.BACKENDS, name, catalog.Backend(name, factory))
+        monkeypatch.setitem(catalog.BACKENDS, name, misbehaving_for_check.misbehaving(name))
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -151,7 +151,7 @@ def test_check_of_a_quantized_model_by_a_gate():
 
 
 def test_check_of_backends_that_fail(misbehaving):
-    report = nd.check(conv_lrn(), backends=["aborts", "hangs", "tensorrt"], timeout=3)
+    report = nd.check(conv_lrn(), backends=["aborts", "hangs", "tensorrt"])
     document = assert_fits("check", report.to_json())
     statuses = [backend["status"] for backend in document["backends"]]
     assert statuses[:2] == ["crashed", "timeout"]

@@ -93,7 +93,7 @@ def test_tensorrt_rtx_builds_it(tmp_path: Path) -> None:
         paths.append(str(tmp_path / f"{number}.onnx"))
         onnx.save(model((3, 5), shape, dtype), paths[-1])
     command = [sys.executable, "-c", _BUILD, *paths]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2] == "built"
 

@@ -13,6 +13,7 @@ from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.graph.io import load
 from normdeploy.validation import CheckReport, check
 from tests.builders import FLOAT, classifier, conv_lrn, model, unary
+from tests.validation.misbehaving_for_check import misbehaving
 
 
 def ort(deployed, **options) -> CheckReport:
@@ -150,21 +151,13 @@ def test_an_unavailable_backend_that_was_asked_for_counts():
     assert check(conv_lrn(), backends=["onnxruntime", "tensorrt"]).verdict == "error"
 
 
-class Impatient(catalog.Backend):
-    """Has a second to load the model and to answer, whatever the others have."""
-
-    def start(self, model, timeout):
-        return super().start(model, 1.0)
-
-
-ABORTS = catalog.Backend("os-abort", "tests.validation.misbehaving_for_check:aborts")
-HANGS = Impatient("hang", "tests.validation.misbehaving_for_check:hangs")
+ABORTS, HANGS = misbehaving("aborts"), misbehaving("hangs")
 
 
 def test_one_that_fails_does_not_take_the_others_down(monkeypatch):
     for backend in (ABORTS, HANGS):
         monkeypatch.setitem(catalog.BACKENDS, backend.name, backend)
-    report = check(conv_lrn(), backends=["os-abort", "hang", "onnxruntime"])
+    report = check(conv_lrn(), backends=["aborts", "hangs", "onnxruntime"])
     assert [backend.status for backend in report.backends] == ["crashed", "timeout", "pass"]
     assert report.verdict == "error"
     assert "SIGABRT" in report.backends[0].reason
@@ -172,7 +165,7 @@ def test_one_that_fails_does_not_take_the_others_down(monkeypatch):
 
 def test_a_mismatch_outweighs_a_crash(monkeypatch):
     monkeypatch.setitem(catalog.BACKENDS, ABORTS.name, ABORTS)
-    report = check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["os-abort", "onnxruntime"])
+    report = check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["aborts", "onnxruntime"])
     assert report.verdict == "mismatch"
 
 

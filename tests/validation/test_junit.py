@@ -16,6 +16,7 @@ from normdeploy.validation import check, junit
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 from tests.builders import conv_lrn, unary
+from tests.validation.misbehaving_for_check import misbehaving
 
 OUTCOMES = {"failure", "error", "skipped"}
 CHILDREN = {
@@ -97,9 +98,8 @@ def test_a_mismatch_says_how_much_and_where():
     ],
 )
 def test_a_backend_without_results(monkeypatch, name, expected, kind):
-    backend = catalog.Backend(name, f"tests.validation.misbehaving_for_check:{name}")
-    monkeypatch.setitem(catalog.BACKENDS, name, backend)
-    suite = parsed(check(unary("Identity", ["N", 4]), backends=[name], timeout=3))
+    monkeypatch.setitem(catalog.BACKENDS, name, misbehaving(name))
+    suite = parsed(check(unary("Identity", ["N", 4]), backends=[name]))
     assert cases(suite) == {(name, "run"): expected}
     assert suite[0][0].get("type") == kind
     assert suite[0][0].get("message")
