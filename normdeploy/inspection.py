@@ -18,6 +18,7 @@ from normdeploy.graph.inventory import Inventory, inventory
 from normdeploy.graph.io import ModelSource, model_name
 from normdeploy.graph.normalizations import Normalization, normalizations
 from normdeploy.graph.shapes import format_dims
+from normdeploy.graph.strict import refused_if_invalid
 from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
 from normdeploy.inputs.sources import Data, Preparation
@@ -116,11 +117,12 @@ def inspect(
         3
     """
     graph = inferred(model)
-    if data is None:
-        half_precision = static_findings(graph)
-    else:
-        half_precision = findings_on_data(graph, data, progress, Preparation(preprocess))
-    return ModelInspection(model_name(model), inventory(graph), normalizations(graph), half_precision)
+    with refused_if_invalid(model):
+        if data is None:
+            half_precision = static_findings(graph)
+        else:
+            half_precision = findings_on_data(graph, data, progress, Preparation(preprocess))
+        return ModelInspection(model_name(model), inventory(graph), normalizations(graph), half_precision)
 
 
 def _parts(found: ModelInspection) -> Iterator[RenderableType]:

@@ -5,18 +5,51 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping
+from typing import IO, Any
 
 from rich.box import SIMPLE
-from rich.console import Console, RenderableType
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    ConsoleRenderable,
+    RenderableType,
+    RenderHook,
+    RenderResult,
+)
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from normdeploy.printable import printable
 
 _WIDTH_IN_A_PIPE = 160
 _SHOWN_COUNTS = 15
 """Rows of a table of counts; the rarest beyond share one row."""
 
 
-class _Console(Console):
+class _Escaped:
+    """What another renderable gives, with its text made safe; rich's own controls stay."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._content, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+class _Escaping(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Escaped(content) for content in renderables]
+
+
+class SafeConsole(Console):
+    """A console that writes whatever it is given with controls escaped; takes what rich's own takes."""
+
+    def __init__(self, *, file: IO[str] | None = None, **options: Any) -> None:
+        super().__init__(file=file, highlight=False, **options)
+        self.push_render_hook(_Escaping())
+
     def on_broken_pipe(self) -> None:
         """Leave it to the caller, as for any other output; rich would exit with code 1."""
         raise BrokenPipeError
@@ -28,7 +61,7 @@ def show(content: RenderableType) -> None:
     Tables fit into the width. Lines of text may be longer, which terminals wrap.
     """
     width = None if sys.stdout.isatty() else _WIDTH_IN_A_PIPE
-    _Console(width=width, highlight=False).print(content, soft_wrap=True)
+    SafeConsole(width=width).print(content, soft_wrap=True)
 
 
 def counts_table(heading: str, columns: Mapping[str, Mapping[str, int]]) -> Table:
@@ -57,13 +90,13 @@ def counts_table(heading: str, columns: Mapping[str, Mapping[str, int]]) -> Tabl
 def as_text(content: RenderableType) -> str:
     """What `show` writes into a pipe, without the last line break."""
     target = io.StringIO()
-    console = Console(file=target, width=_WIDTH_IN_A_PIPE, highlight=False, color_system=None)
+    console = SafeConsole(file=target, width=_WIDTH_IN_A_PIPE, color_system=None)
     console.print(content, soft_wrap=True)
     return target.getvalue().rstrip("\n")
 
 
 def as_html(content: RenderableType) -> str:
     """The same as HTML for a notebook, with colours."""
-    recorder = Console(file=io.StringIO(), width=_WIDTH_IN_A_PIPE, highlight=False, record=True)
+    recorder = SafeConsole(file=io.StringIO(), width=_WIDTH_IN_A_PIPE, record=True)
     recorder.print(content, soft_wrap=True)
     return recorder.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

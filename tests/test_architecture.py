@@ -23,7 +23,7 @@ LAYERS = (
     {"environment", "results"},
     {"native_support", "batchnorm", "budget", "files", "pages", "terminal"},
     {"lrn", "resources", "signals"},
-    {"_version", "choices", "dtypes", "errors"},
+    {"_version", "choices", "dtypes", "errors", "printable"},
 )
 """From the top down; a part may import parts below its own, and itself."""
 

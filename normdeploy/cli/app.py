@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import click
 
@@ -17,6 +20,7 @@ from normdeploy.cli.deferred_imports import deferred
 from normdeploy.cli.group import Group
 from normdeploy.cli.verb import CONFIGURATION
 from normdeploy.errors import ExitCode, exit_code
+from normdeploy.printable import printable
 from normdeploy.signals import Ended, raised
 
 VERBS = {
@@ -34,6 +38,7 @@ VERBS = {
 TRACEBACK = "NORMDEPLOY_TRACEBACK"
 """With this variable at 1, an internal error shows where it happened."""
 
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 _BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
@@ -65,6 +70,9 @@ def app(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing escapes as a traceback."""
+    if not _writes_anything():
+        _say("standard output is closed: send it to /dev/null if nobody is to read it")
+        return ExitCode.BAD_INPUT
     try:
         with raised(), deferred():
             returned: object = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
@@ -81,10 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone: nothing is left to say, not even when Python closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # whoever read it has gone, and nothing is left to say
         return _BROKEN_PIPE
     except Exception as error:
+        if _is_of_output(error):
+            _discard_output()
+            _say(f"standard output cannot be written ({error.strerror})")
+            return ExitCode.BAD_INPUT
         code = exit_code(error)
         if code == ExitCode.INTERNAL and os.environ.get(TRACEBACK) == "1":
             traceback.print_exc()
@@ -112,4 +123,23 @@ def _usage_message(error: click.ClickException) -> str:
 
 
 def _say(message: str) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(printable(f"error: {' '.join(message.split())}"), err=True)
+
+
+def _writes_anything() -> bool:
+    """Take care that no character of a file's names is one that standard output has no code for."""
+    if sys.stdout is None:
+        return False
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return True
+
+
+def _is_of_output(error: Exception) -> TypeGuard[OSError]:
+    """Whether an error is standard output's: those of files have the file's name."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS
+
+
+def _discard_output() -> None:
+    """Send what still waits to be written to nowhere, as Python would try it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

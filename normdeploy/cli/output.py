@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from normdeploy.cli.verb import Verbosity, verbosity
+from normdeploy.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,17 +48,18 @@ def deliver(result: Result, json_path: str | None, content: RenderableType | Non
 def say(line: str) -> None:
     """Print a line that other programs read, unless --quiet is given."""
     if verbosity() is not Verbosity.QUIET:
-        click.echo(line)
+        click.echo(printable(line))
 
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None]]:
     """A function to call with (done, total); draws only where standard error is a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from normdeploy.terminal import SafeConsole
+
     columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not _draws()) as bar:
+    with Progress(*columns, console=SafeConsole(stderr=True), transient=True, disable=not _draws()) as bar:
         task = bar.add_task(description, total=None)
 
         def show(done: int, total: int | None) -> None:
@@ -69,19 +71,20 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int | None], None]
 @contextmanager
 def status(description: str) -> Iterator[None]:
     """Says on a terminal that something takes long."""
-    from rich.console import Console
+    from normdeploy.terminal import SafeConsole
 
-    with Console(stderr=True, quiet=not _draws()).status(description):
+    with SafeConsole(stderr=True, quiet=not _draws()).status(description):
         yield
 
 
 @contextmanager
 def stages(description: str) -> Iterator[Callable[[str], None]]:
     """A function to call with what is being done; shows it only where standard error is a terminal."""
-    from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True, quiet=not _draws()).status(description) as shown:
+    from normdeploy.terminal import SafeConsole
+
+    with SafeConsole(stderr=True, quiet=not _draws()).status(description) as shown:
         yield lambda stage: shown.update(Text(f"{description}: {stage}"))
 
 

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from normdeploy.errors import BackendFailure, UsageError
+from normdeploy.printable import printable
 
 CONFIGURATION = "normdeploy.configuration"
 """In a context's `meta`: the file that defaults of options come from, if there is one."""
@@ -91,4 +92,4 @@ def _accounted(ctx: click.Context) -> Iterator[None]:
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)

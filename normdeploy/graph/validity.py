@@ -30,10 +30,16 @@ def check_text(proto: onnx.ModelProto) -> None:
     try:
         for message in proto_messages(proto):
             for field, value in message.ListFields():
-                if field.type == FieldDescriptor.TYPE_STRING and not isinstance(value, str):
-                    list(value)
-    except UnicodeDecodeError as error:
-        raise ModelError(f"holds a name or a text that is not UTF-8: {error.object[:100]!r}") from error
+                if field.type == FieldDescriptor.TYPE_STRING:
+                    for text in [value] if isinstance(value, str | bytes) else value:
+                        _require_text(text)
+    except UnicodeDecodeError as error:  # protobuf raises this, or hands out bytes
+        _require_text(error.object)
+
+
+def _require_text(text: str | bytes) -> None:
+    if not isinstance(text, str):
+        raise ModelError(f"holds a name or a text that is not UTF-8: {text[:100]!r}")
 
 
 def check_versions(proto: onnx.ModelProto) -> None:

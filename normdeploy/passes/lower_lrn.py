@@ -20,7 +20,7 @@ import onnx_ir as ir
 from normdeploy.choices import Target
 from normdeploy.graph.edit import Editor
 from normdeploy.graph.intra_channel_lrn import match_function
-from normdeploy.graph.normalizations import is_lrn
+from normdeploy.graph.normalizations import is_lrn, lrn_of
 from normdeploy.graph.opsets import BROADCASTING_OPSET, standard_opset
 from normdeploy.graph.scopes import node_name
 from normdeploy.lrn import LRN
@@ -116,7 +116,9 @@ def _why_kept(node: ir.Node, target: Target, opset: int) -> str | None:
     if any(attribute.is_ref() for attribute in node.attributes.values()):
         raise Refused("its parameters come from the caller of the function that holds it")
     within = node.op_type != "LRN"
-    spec, x = LRN.from_onnx(node), node.inputs[0]
+    spec, x = lrn_of(node), node.inputs[0]
+    if spec is None:
+        raise Refused("its parameters make no sense")
     rank = None if x is None or x.shape is None else len(x.shape)
     dtype = None if x is None or x.dtype is None else x.dtype.numpy().name
     if target != "ort-cpu" and within:

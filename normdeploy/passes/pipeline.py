@@ -23,6 +23,7 @@ from normdeploy.graph.inference import infer
 from normdeploy.graph.initializers import free_initializers
 from normdeploy.graph.inventory import count_operators
 from normdeploy.graph.io import ModelSource, load, save, to_proto
+from normdeploy.graph.strict import refused_if_invalid
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.lower_lrn import LowerLRN
@@ -142,7 +143,8 @@ def optimize(
         original = load(model)
         external_data = bool(external_files(original))
         graph = original.clone() if verify or isinstance(model, ir.Model) else original
-        report = rewrite(graph, target=target, progress=progress)
+        with refused_if_invalid(model):
+            report = rewrite(graph, target=target, progress=progress)
     if verify:
         progress("verifying")
         restart_clock()

@@ -147,7 +147,10 @@ class Interpreter:
         return float(first) if np.all(array == first) else None
 
     def _rule(self, node: ir.Node) -> Rule | None:
-        return self._rules.get(node.op_type) if not node.domain else None
+        """What reads the node's meaning; None where its attributes come from a function's caller, too."""
+        if node.domain or any(attribute.is_ref() for attribute in node.attributes.values()):
+            return None
+        return self._rules.get(node.op_type)
 
     def _compute(self, node: ir.Node, value: ir.Value) -> Formula | None:
         rule = self._rule(node)

@@ -1,0 +1,63 @@
+"""Whose fault an unforeseen error is: the model's, where ONNX's strict shape inference refuses it, else ours.
+
+onnx.checker looks at each node by itself. A node whose inputs do not fit each other, or whose pads are too
+few, passes; so do models whose declared shapes are wrong in a harmless way, and runtimes take them. What only
+strict inference refuses is no reason to refuse a model, until something stumbles over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+import onnx_ir as ir
+
+from normdeploy.errors import ModelError, NormdeployError
+from normdeploy.graph.io import ModelSource, load, model_name, to_proto
+from normdeploy.resources import limited_memory
+
+_MOST_BYTES = 2**31
+"""Of memory that the inference may take."""
+
+
+@contextmanager
+def refused_if_invalid(model: ModelSource) -> Iterator[None]:
+    """Turn an error that the body stumbles over into one line about the model, if it is the model's fault.
+
+    Errors of normdeploy that onnx_ir's passes have wrapped come out as they were.
+
+    Args:
+        model: as the caller gave it.
+
+    Raises:
+        ModelError: the body failed, and ONNX's strict shape inference refuses the model.
+    """
+    try:
+        yield
+    except (NormdeployError, MemoryError):
+        raise
+    except Exception as error:
+        cause = _cause(error)
+        if isinstance(cause, NormdeployError | MemoryError):
+            raise cause from None
+        problem = _problem(load(model))
+        if problem is None:
+            raise
+        raise ModelError(f"{model_name(model)}: not a valid ONNX model: {problem}") from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _problem(model: ir.Model) -> str | None:
+    """What ONNX's strict shape inference finds wrong with a model."""
+    try:
+        with limited_memory(_MOST_BYTES):
+            onnx.shape_inference.infer_shapes(to_proto(model), check_type=True, strict_mode=True)
+    except Exception as error:  # it raises many types
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
