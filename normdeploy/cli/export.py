@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from normdeploy.cli.options import Named, complete_file, json_option, named_axis, output_option, shapes_option
-from normdeploy.cli.output import deliver, stages
+from normdeploy.cli.output import deliver, require_one_on_stdout, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -53,6 +53,7 @@ def command(
     from normdeploy.passes import text
     from normdeploy.torch import export_source
 
+    require_one_on_stdout(output, json_path)
     with stages("exporting") as progress:
         report = export_source(
             source,
@@ -64,4 +65,4 @@ def command(
             progress=progress,
         )
     wrote = Text(f"wrote {output}: {report.nodes_after} nodes")
-    deliver(report, json_path, Group(wrote, text.explanation(report)))
+    deliver(report, json_path, Group(wrote, text.explanation(report)), output)

@@ -16,7 +16,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, stages
+from normdeploy.cli.output import deliver, require_one_on_stdout, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -60,6 +60,7 @@ def command(
     from normdeploy.passes import optimize, text
     from normdeploy.resources import limit_memory, process_limit
 
+    require_one_on_stdout(output, json_path)
     limit_memory(process_limit(max_memory))
     with stages("optimizing") as progress:
         result = optimize(
@@ -75,4 +76,4 @@ def command(
         result.save(output)
     wrote = f"wrote {output}: {text.summary(result.report)}{'' if no_verify else ', verified'}"
     explanation = [text.explanation(result.report), text.operators(result.report)] if explain else []
-    deliver(result, json_path, Group(Text(wrote), *explanation))
+    deliver(result, json_path, Group(Text(wrote), *explanation), output)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from normdeploy.cli.verb import Verbosity, verbosity
+from normdeploy.errors import UsageError
 from normdeploy.printable import printable
 
 if TYPE_CHECKING:
@@ -21,18 +22,38 @@ if TYPE_CHECKING:
 _STDOUT = "-"
 
 
-def deliver(result: Result, json_path: str | None, content: RenderableType | None = None) -> None:
-    """Write the result as JSON if asked, and show it unless that goes to standard output or --quiet is given.
+def require_one_on_stdout(output: str, json_path: str | None) -> None:
+    """Check, before any work, that not both the output and the JSON are to go to standard output.
+
+    Raises:
+        UsageError: they are.
+    """
+    from normdeploy.files import is_stdout
+
+    if is_stdout(output) and json_path == _STDOUT:
+        raise UsageError("-o and --json cannot both be standard output: name a file for one of them")
+
+
+def deliver(
+    result: Result,
+    json_path: str | None,
+    content: RenderableType | None = None,
+    output: str | None = None,
+) -> None:
+    """Write the result as JSON if asked, and show it unless --quiet is given.
+
+    Nothing is shown where standard output takes the JSON, or the file that the verb writes.
 
     Args:
         result: of the verb.
         json_path: a file, or - for standard output.
         content: what to show in place of the result.
+        output: the file that the verb wrote.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    from normdeploy.files import write_text
+    from normdeploy.files import is_stdout, write_text
     from normdeploy.terminal import show
 
     if json_path is not None:
@@ -41,7 +62,8 @@ def deliver(result: Result, json_path: str | None, content: RenderableType | Non
             click.echo(text, nl=False)
         else:
             write_text(json_path, text)
-    if json_path != _STDOUT and verbosity() is not Verbosity.QUIET:
+    taken = json_path == _STDOUT or (output is not None and is_stdout(output))
+    if not taken and verbosity() is not Verbosity.QUIET:
         show(result if content is None else content)
 
 

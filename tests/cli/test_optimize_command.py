@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import onnx
 import pytest
@@ -88,3 +90,14 @@ def test_bad_input_is_one_line_and_writes_nothing(source, tmp_path, capsys, monk
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_standard_output_holds_the_model_and_nothing_else(source, name):
+    command = [sys.executable, "-m", "normdeploy", "optimize", str(source), "-o", name, "--explain"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    onnx.checker.check_model(onnx.load_from_string(done.stdout), full_check=True)
+
+
+def test_standard_output_is_for_one_thing(source, run):
+    run("optimize", source, "-o", "-", "--json", "-").assert_refused("cannot both be standard output")
