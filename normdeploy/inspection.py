@@ -23,7 +23,7 @@ from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
 from normdeploy.inputs.sources import Data, Preparation
 from normdeploy.native_support import RUNTIMES
-from normdeploy.results import Result
+from normdeploy.results import Result, finite
 from normdeploy.terminal import counts_table
 from normdeploy.validation.half_precision.findings import HalfPrecision, findings_on_data, static_findings
 from normdeploy.validation.text import warnings
@@ -52,7 +52,7 @@ class ModelInspection(Result):
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
-        return {
+        document = {
             "schema": SCHEMA,
             "model": self.model,
             "ir_version": self.contents.ir_version,
@@ -67,6 +67,7 @@ class ModelInspection(Result):
             "normalizations": [layer.to_json() for layer in self.normalizations],
             "half_precision": [finding.to_json() for finding in self.half_precision],
         }
+        return {name: finite(value) for name, value in document.items()}
 
     def __rich__(self) -> RenderableType:
         return Group(*_parts(self))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 import os
 from typing import Any
 
@@ -29,6 +30,19 @@ class Result(abc.ABC):
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
         return as_html(self.__rich__())
+
+
+def finite(document: Any) -> Any:
+    """A JSON document with null in the place of each NaN and infinity, which JSON does not have.
+
+    Args:
+        document: dictionaries, lists and tuples of plain values.
+    """
+    if isinstance(document, dict):
+        return {name: finite(value) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [finite(value) for value in document]
+    return None if isinstance(document, float) and not math.isfinite(document) else document
 
 
 class PageResult(Result):

@@ -29,12 +29,17 @@ def infer(model: ir.Model) -> None:
         BudgetExceeded: no time or memory is left for it, or for what comes after it.
     """
     check_budget()
-    order = list(model.graph.initializers)
+    inputs, weights = list(model.graph.inputs), dict(model.graph.initializers)
+    tensors = {name: value.const_value for name, value in weights.items()}
     # ONNX's inference and its wrapper raise many types of exceptions
     with contextlib.suppress(Exception), limited_memory(_MOST_BYTES):
         ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
-    for name in order:  # the pass moves large ones to the end
-        model.graph.initializers[name] = model.graph.initializers.pop(name)
+    # The pass moves large initializers to the end, and where it fails early it leaves them among the inputs.
+    model.graph.inputs[:] = inputs
+    model.graph.initializers.clear()
+    for name, value in weights.items():
+        value.const_value = tensors[name]
+        model.graph.initializers[name] = value
     check_budget()
 
 

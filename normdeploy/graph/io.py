@@ -182,6 +182,7 @@ def _checked(proto: onnx.ModelProto, path: Path | None, data: bytes | None) -> i
     folder = None if path is None else path.parent
     model = ir.from_proto(with_dense_tensors(proto, folder))
     _forget_negative_sizes(model)
+    _forget_undefined_types(model)
     if folder is not None:
         set_folder(model, folder)
     return model
@@ -206,6 +207,14 @@ def _forget_negative_sizes(model: ir.Model) -> None:
     for value in (*model.graph.inputs, *model.graph.outputs):
         if value.shape is not None:
             value.shape = ir.Shape([None if _is_unknown(dim) else dim for dim in value.shape])
+
+
+def _forget_undefined_types(model: ir.Model) -> None:
+    """An element type of UNDEFINED is one that is not stated."""
+    for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
+        for value in (*graph.inputs, *(value for node in graph for value in node.outputs)):
+            if value.dtype == ir.DataType.UNDEFINED:
+                value.type = None
 
 
 def _is_unknown(dim: int | ir.SymbolicDim) -> bool:

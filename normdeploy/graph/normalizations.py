@@ -51,6 +51,17 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """The standard's defaults of the attributes that are worth showing."""
 
 
+_PLAIN = {
+    ir.AttributeType.INT,
+    ir.AttributeType.INTS,
+    ir.AttributeType.FLOAT,
+    ir.AttributeType.FLOATS,
+    ir.AttributeType.STRING,
+    ir.AttributeType.STRINGS,
+}
+"""Types of the attributes that are parameters. A file may give a node of a custom operator any others."""
+
+
 @dataclass(frozen=True)
 class Normalization:
     """One node.
@@ -150,6 +161,7 @@ def _parameters(node: ir.Node) -> dict[str, Any]:
     given = {
         name: f"@{attribute.ref_attr_name}" if attribute.is_ref() else attribute.value
         for name, attribute in node.attributes.items()
+        if attribute.is_ref() or attribute.type in _PLAIN
     }
     merged = {**_DEFAULTS[node.op_type], **given}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in merged.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,6 +97,7 @@ def open_samples(
 def _generated(inputs: Sequence[DeclaredInput], samples: int, seed: int) -> Samples:
     names = batch_names(inputs)
     shapes = {declared.name: resolved_shape(declared, names) for declared in inputs}
+    _require_elements(inputs, shapes.values(), "the model")
     rows = 1
     if has_sample_axis(inputs):
         rows = max(1, next(shape[0] for shape in shapes.values() if shape))
@@ -153,7 +154,9 @@ def _given(inputs: Sequence[DeclaredInput], piece: Piece, samples: int | None, r
         remark = _cast_remark(arrays[declared.name].dtype, declared)
         if remark and remark not in remarks:
             remarks.append(remark)
+    shapes = [arrays[declared.name].shape for declared in inputs]
     if not by_sample:
+        _require_elements(inputs, shapes, source)
         return _one_batch(inputs, arrays, labels, source)
 
     batched = [declared for declared in inputs if declared.dims]
@@ -166,6 +169,7 @@ def _given(inputs: Sequence[DeclaredInput], piece: Piece, samples: int | None, r
     available = next(iter(lengths.values()))
     if available == 0:
         raise InputError(f"{source}: holds no samples (the arrays' first axis is 0)")
+    _require_elements(inputs, shapes, source)
     count = min(available, samples or available)
     return Samples(count, _batches(inputs, arrays, labels, count, source), labels is not None)
 
@@ -191,6 +195,16 @@ def _check_arrays(
                 f"and the model takes {declared}"
                 + (" with any number of samples along the first axis" if skip else "")
             )
+
+
+def _require_elements(inputs: Sequence[DeclaredInput], shapes: Iterable[Sequence[int]], source: str) -> None:
+    """Refuse inputs that are empty, all of them: nothing could come of them."""
+    sizes = [math.prod(shape) for shape in shapes]
+    if sizes and not any(sizes):
+        listed = ", ".join(f"'{declared.name}' {declared}" for declared in inputs)
+        raise InputError(
+            f"{source}: a dimension of 0 leaves nothing to compute with: the inputs are {listed}"
+        )
 
 
 def _same_type(given: np.dtype[Any], declared: np.dtype[Any]) -> bool:
