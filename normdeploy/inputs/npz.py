@@ -144,6 +144,8 @@ class NpzFile:
                 "save plain numbers or strings"
             )
         held = self._zip.getinfo(member).file_size - stream.tell()
+        if any(size < 0 for size in shape):
+            raise InputError(f"{self.path}: the header of array '{name}' has a size below 0: save it again")
         declared = math.prod(shape) * dtype.itemsize
         if held != declared:
             raise self._unreadable(name, f"its header says {declared} bytes, and the file holds {held}")

@@ -203,5 +203,5 @@ def _run(passes: Iterable[ir.passes.PassBase], model: ir.Model, progress: Progre
 
 def _words(name: str) -> str:
     """FoldBatchNorm -> fold BatchNorm."""
-    verb, rest = re.findall(r"^[A-Z][a-z]+|.+", name.removesuffix("Pass"))
-    return f"{verb.lower()} {rest if rest in _NAMES else rest.lower()}"
+    verb, *rest = re.findall(r"^[A-Z][a-z]+|.+", name.removesuffix("Pass"))
+    return " ".join([verb.lower(), *(word if word in _NAMES else word.lower() for word in rest)])
