@@ -1,5 +1,6 @@
 # make demo   check the trained model in the repository, on data that it has not seen
 # make test   all tests
+# make fuzz   mutants of small models through everything, MUTANTS of them from SEED
 # make lint   types, style, format
 # make docs   the documentation as a site, in site/
 # make bench  every benchmark, with its ratios
@@ -10,10 +11,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DIGITS := models/digits
+MUTANTS ?= 5000
+SEED ?= 0
 # As many test processes as cores, each with one thread: more would only wait for each other.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test fuzz lint docs bench clean
 
 demo: .venv/ready-demo
 	$(BIN)/normdeploy inspect $(DIGITS)/original.onnx
@@ -21,6 +24,9 @@ demo: .venv/ready-demo
 
 test: .venv/ready-test
 	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+fuzz: .venv/ready-test
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --seed $(SEED)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check

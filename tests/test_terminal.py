@@ -1,6 +1,15 @@
-"""Text for terminals: tables of counts."""
+"""Text for terminals: tables of counts, and controls that do not reach the terminal."""
 
-from normdeploy.terminal import as_text, counts_table
+import io
+import re
+
+import pytest
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from normdeploy.terminal import SafeConsole, as_html, as_text, counts_table
 
 
 def rows(counts):
@@ -26,3 +35,41 @@ def test_a_single_one_more_has_a_row_of_its_own():
 
 def test_names_are_no_markup():
     assert rows({"nodes": {"[red]x": 1}}) == [["[red]x", "1"]]
+
+
+HOSTILE = "a\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202eb"
+
+
+class TestEscaping:
+    @staticmethod
+    def contents():
+        table = Table(title=Text(HOSTILE))
+        table.add_column(Text(HOSTILE))
+        table.add_row(Text(HOSTILE, "red"))
+        return [Text(HOSTILE), table, Group(Text(HOSTILE)), Panel(Text(HOSTILE)), HOSTILE.replace("[", r"\[")]
+
+    @pytest.mark.parametrize("index", range(5))
+    def test_text(self, index):
+        shown = as_text(self.contents()[index])
+        assert r"\x1b" in shown
+        assert all(character.isprintable() or character in "\n\t" for character in shown)
+
+    @pytest.mark.parametrize("index", range(5))
+    def test_html(self, index):
+        shown = as_html(self.contents()[index])
+        assert "\x1b" not in shown
+        assert "\x9b" not in shown
+
+    @pytest.mark.parametrize("index", range(5))
+    def test_a_terminal_gets_richs_own_colours_only(self, index):
+        target = io.StringIO()
+        SafeConsole(file=target, force_terminal=True, color_system="truecolor", width=200).print(
+            self.contents()[index]
+        )
+        rest = re.sub(r"\x1b\[[0-9;]*m", "", target.getvalue())
+        assert all(character.isprintable() or character in "\n\t" for character in rest)
+
+    def test_colours_stay(self):
+        target = io.StringIO()
+        SafeConsole(file=target, force_terminal=True, color_system="standard").print(Text("x", "red"))
+        assert target.getvalue() == "\x1b[31mx\x1b[0m\n"

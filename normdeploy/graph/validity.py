@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import onnx
 import onnx_ir as ir
@@ -117,13 +117,47 @@ def _entries(dtype: ir.DataType, elements: int) -> int:
 
 
 def check_functions(proto: onnx.ModelProto) -> None:
-    """Refuse functions that call themselves: nothing could ever run them.
+    """Refuse functions that nothing could ever run: that call themselves, or read what nothing computes.
 
-    onnx.checker does so from 1.23 on.
+    onnx.checker finds the former from 1.23 on, and the latter in graphs only.
 
     Raises:
         ModelError: there is one.
     """
+    for function in proto.functions:
+        name = f"function '{function.domain}.{function.name}'"
+        _require_computed(name, function.node, function.output, set(function.input))
+    _refuse_recursion(proto)
+
+
+def _require_computed(
+    where: str, nodes: Iterable[onnx.NodeProto], outputs: Iterable[str], known: set[str]
+) -> None:
+    """Refuse a body in which a node reads, or which gives, a tensor that is not known by then."""
+    for node in nodes:
+        wanted = [name for name in node.input if name and name not in known]
+        if wanted:
+            raise ModelError(f"{where}: node '{node.name}' ({node.op_type}) reads {wanted}, never computed")
+        for attribute in node.attribute:
+            for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                given = [value.name for value in graph.output]
+                _require_computed(where, graph.node, given, known | _given(graph))
+        known.update(node.output)
+    missing = [name for name in outputs if name not in known]
+    if missing:
+        raise ModelError(f"{where}: gives {missing}, never computed")
+
+
+def _given(graph: onnx.GraphProto) -> set[str]:
+    """The tensors that a graph has before any of its nodes runs."""
+    return {
+        *(value.name for value in graph.input),
+        *(tensor.name for tensor in graph.initializer),
+        *(tensor.values.name for tensor in graph.sparse_initializer),
+    }
+
+
+def _refuse_recursion(proto: onnx.ModelProto) -> None:
     calls = {
         (function.domain, function.name): {(node.domain, node.op_type) for node in proto_nodes(function.node)}
         for function in proto.functions

@@ -142,8 +142,8 @@ def optimize(
         progress("reading the model")
         original = load(model)
         external_data = bool(external_files(original))
-        graph = original.clone() if verify or isinstance(model, ir.Model) else original
         with refused_if_invalid(model):
+            graph = original.clone() if verify or isinstance(model, ir.Model) else original
             report = rewrite(graph, target=target, progress=progress)
     if verify:
         progress("verifying")

@@ -10,26 +10,25 @@ from collections import Counter
 from pathlib import Path
 
 from tests.fuzz.mutator import mutant
-from tests.fuzz.runner import SECONDS, End, run
+from tests.fuzz.runner import End, run
 from tests.fuzz.seeds import DATA, DATA_FILE, seeds
 
 _CHECKED = 50
 """One mutant in so many also goes through onnxruntime."""
 
 
-def exercise(seed: int, number: int, folder: Path, seconds: float = SECONDS) -> End:
+def exercise(seed: int, number: int, folder: Path) -> End:
     """Make one mutant in a folder, and see how it ends.
 
     Args:
         seed: of the run.
         number: of the mutant.
         folder: for its file, and the data beside it.
-        seconds: that it may take.
     """
     (folder / DATA_FILE).write_bytes(DATA)
     path = folder / "mutant.onnx"
     path.write_bytes(mutant(seeds(), seed, number))
-    return run(path, backend=number % _CHECKED == 0, seconds=seconds)
+    return run(path, backend=number % _CHECKED == 0)
 
 
 def main() -> int:

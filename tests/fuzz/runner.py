@@ -1,4 +1,7 @@
-"""Takes one model file through the whole of normdeploy in a process of its own, and says how that ended."""
+"""Takes one model file through the whole of normdeploy in a process of its own, and says how that ended.
+
+`python -m tests.fuzz.runner FILE ...` does so for files.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,28 @@ import resource
 import select
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import normdeploy as nd
+from normdeploy.budget import spending
 from normdeploy.errors import NormdeployError
 from normdeploy.graph.io import load
 from normdeploy.inputs.declared import declared_inputs
 from normdeploy.inputs.samples import open_samples
 from normdeploy.reference import Evaluator
 
-SECONDS = 20
-"""Of wall time that one mutant may take; most take a hundredth of one."""
+SECONDS = 60
+"""Of a processor's time that one mutant may take; most take a hundredth of one."""
+
+HANGS = 600
+"""Seconds of wall time after which a process that computes nothing is taken to hang."""
+
+_BUDGET = 4.0
+_BUDGET_BYTES = 2**29
+"""Seconds and bytes that each step is told to keep to, so that a loop without an end is a refusal."""
 
 MEMORY = 2**30
 """Bytes that its process may allocate on top of what this one has."""
@@ -51,30 +61,30 @@ class End:
         return self.kind not in ("result", "refused")
 
 
-def run(path: Path, *, backend: bool = False, seconds: float = SECONDS) -> End:
+def run(path: Path, *, backend: bool = False, seconds: int = SECONDS) -> End:
     """How a model file ends in a forked process with limits on its memory and time.
 
     Args:
         path: of the file.
         backend: whether to check it in onnxruntime too, which takes a second process.
-        seconds: that it may take.
+        seconds: of a processor's time that it may take.
     """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _in_child(path, backend, writer)
+        _in_child(path, backend, writer, seconds)
     os.close(writer)
     try:
-        return _outcome(pid, reader, seconds)
+        return _outcome(pid, reader)
     finally:
         os.close(reader)
 
 
-def _in_child(path: Path, backend: bool, writer: int) -> None:
+def _in_child(path: Path, backend: bool, writer: int, seconds: int) -> None:
     try:
         os.setpgid(0, 0)
-        _limit(MEMORY)
+        _limit(MEMORY, seconds)
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
@@ -87,31 +97,32 @@ def _in_child(path: Path, backend: bool, writer: int) -> None:
         os._exit(0)
 
 
-def _limit(nbytes: int) -> None:
+def _limit(nbytes: int, seconds: int) -> None:
     used = 0
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData"):
             used = int(line.split()[1]) * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (used + nbytes, used + nbytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _outcome(pid: int, reader: int, seconds: float) -> End:
-    deadline = time.monotonic() + seconds
-    ready, _, _ = select.select([reader], [], [], seconds)
+def _outcome(pid: int, reader: int) -> End:
+    ready, _, _ = select.select([reader], [], [], HANGS)
     message = b""
     if ready:
         while chunk := os.read(reader, 65536):
             message += chunk
-    if not ready or time.monotonic() > deadline + 1:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        return End("timeout", f"more than {seconds} s")
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)  # with the worker of a backend, if it has left one
     _, status = os.waitpid(pid, 0)
     if message:
         return pickle.loads(message)  # noqa: S301  # of our own process
     code = os.waitstatus_to_exitcode(status)
+    if not ready:
+        return End("timeout", f"more than {HANGS} s")
+    if code == -signal.SIGXCPU:
+        return End("timeout", "more than its share of a processor's time")
     return End("killed", f"signal {-code}" if code < 0 else f"exit code {code}")
 
 
@@ -151,15 +162,15 @@ def _shown(result: nd.Report | nd.Optimized) -> None:
 
 
 def _inspect(path: Path) -> None:
-    _shown(nd.inspect(path))
+    _shown(nd.inspect(path, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
 
 
 def _optimize(path: Path) -> None:
-    _shown(nd.optimize(path))
+    _shown(nd.optimize(path, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
 
 
 def _optimize_unverified(path: Path) -> None:
-    result = nd.optimize(path, verify=False)
+    result = nd.optimize(path, verify=False, timeout=_BUDGET, max_memory=_BUDGET_BYTES)
     _shown(result)
     with contextlib.suppress(NormdeployError):
         result.model.SerializeToString()
@@ -167,21 +178,23 @@ def _optimize_unverified(path: Path) -> None:
 
 def _evaluate(path: Path) -> None:
     loaded = load(path)
-    with open_samples(declared_inputs(loaded), None, 1, 0) as samples:
+    with spending(_BUDGET, _BUDGET_BYTES), open_samples(declared_inputs(loaded), None, 1, 0) as samples:
         for batch in samples.batches:
             Evaluator(loaded).run(batch.inputs)
 
 
 def _check(path: Path) -> None:
-    _shown(nd.check(path, backends=["onnxruntime"], samples=1, timeout=SECONDS / 2))
+    _shown(nd.check(path, backends=["onnxruntime"], samples=1, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
 
 
 def main(arguments: list[str]) -> int:
-    """Say how the given files end: `python -m tests.fuzz.runner FILE ...`."""
+    """Say how the given files end; the exit code is 1 if one ends oddly."""
+    odd = False
     for name in arguments:
         end = run(Path(name), backend=True)
+        odd |= end.odd
         print(f"{name}: {end.kind}: {end.detail}")
-    return 0
+    return int(odd)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+"""Whose fault an unforeseen error is."""
+
+import onnx_ir as ir
+import pytest
+
+from normdeploy.errors import ModelError, UsageError
+from normdeploy.graph.strict import refused_if_invalid
+from tests.builders import conv_lrn, unary
+
+INVALID = unary("AveragePool", [1, 3, 6, 6], kernel_shape=[3, 3], pads=[1])
+"""onnx.checker passes it; there are too few pads."""
+
+
+def test_an_error_over_a_model_that_is_not_valid_is_the_models():
+    with (
+        pytest.raises(ModelError, match=r"not a valid ONNX model: .*pads") as raised,
+        refused_if_invalid(INVALID),
+    ):
+        raise IndexError("list index out of range")
+    assert "\n" not in str(raised.value)
+    assert isinstance(raised.value.__cause__, IndexError)
+
+
+def test_an_error_over_a_valid_model_is_ours():
+    with pytest.raises(IndexError, match="out of range"), refused_if_invalid(conv_lrn()):
+        raise IndexError("list index out of range")
+
+
+def test_ours_come_out_as_they_were():
+    error = UsageError("no")
+    with pytest.raises(UsageError) as raised, refused_if_invalid(INVALID):
+        raise error
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("kind", [UsageError, MemoryError])
+def test_those_that_a_pass_has_wrapped_come_out_of_it(kind):
+    class Fails(ir.passes.InPlacePass):
+        def call(self, model):
+            raise kind("what it is")
+
+    with pytest.raises(kind, match=r"^what it is$"), refused_if_invalid(INVALID):
+        ir.passes.Sequential(Fails())(ir.from_proto(conv_lrn()))
