@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import pickle
 import re
@@ -94,12 +95,15 @@ def load_program(path: Path) -> ExportedProgram:
         raise ExportError(f"{path}: not an exported program (.pt2), or a truncated one") from error
     before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    said = _Said()
     try:
-        return torch.export.load(path)
+        with said:
+            return torch.export.load(path)
     except pickle.UnpicklingError as error:
         raise ExportError(f"{path}: holds pickled objects other than tensors, which may run code") from error
     except Exception as error:  # a damaged archive fails anywhere in torch's reader
-        raise ExportError(f"{path}: torch cannot read this exported program: {_reason(error)}") from error
+        reason = said.last_line or _reason(error)
+        raise ExportError(f"{path}: torch cannot read this exported program: {reason}") from error
     finally:
         if before is None:
             del os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"]
@@ -167,6 +171,27 @@ def _call(factory: Callable[[], Any], source: str) -> tuple[nn.Module, Inputs]:
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module)):
         raise ExportError(f"{source}: the factory must return (torch.nn.Module, example inputs)")
     return result
+
+
+class _Said(logging.Handler):
+    """What torch logs while it reads, kept off the terminal: its exception refers to it."""
+
+    _logger = logging.getLogger("torch.export")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_line = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = self.format(record).split("\n")
+        self.last_line = next((line.strip() for line in reversed(lines) if line.strip()), self.last_line)
+
+    def __enter__(self) -> None:
+        self._before = self._logger.propagate, self._logger.handlers
+        self._logger.propagate, self._logger.handlers = False, [self]
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.propagate, self._logger.handlers = self._before
 
 
 def _reason(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -116,6 +117,20 @@ def test_programs_that_would_run_code_are_refused(program: Path, tmp_path: Path)
         with pytest.raises(ExportError, match="run code"):
             export_source(str(path), tmp_path / "m.onnx")
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_program_of_another_version_is_refused(program: Path, tmp_path: Path, capfd) -> None:
+    """torch logs the reason with a traceback; it is the error's."""
+    member = "models/model.json"
+    with zipfile.ZipFile(program) as archive:
+        document = json.loads(archive.read(f"{archive.namelist()[0].partition('/')[0]}/{member}"))
+    document["schema_version"] = {"major": 99, "minor": 0}
+    path = rewritten(program, tmp_path / "new.pt2", {member: json.dumps(document).encode()})
+    pattern = r"new\.pt2: torch cannot read .*major=99.* does not match"
+    with pytest.raises(ExportError, match=pattern) as raised:
+        export_source(str(path), tmp_path / "out.onnx")
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_damaged_programs_are_refused(program: Path, tmp_path: Path) -> None:
