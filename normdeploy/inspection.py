@@ -1,4 +1,4 @@
-"""What is in a model: inputs, weights, operators, normalizations, and which of these half precision spoils."""
+"""What a model consists of, its normalization layers, and what half precision would do to them."""
 
 from __future__ import annotations
 

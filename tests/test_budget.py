@@ -45,9 +45,7 @@ def test_a_tensor_beyond_the_memory_allowed_is_refused(monkeypatch):
     monkeypatch.setattr(budget, "_resident", lambda: 2**20)
     with spending(max_memory=2**30):
         require_memory((2**27,))
-        with pytest.raises(
-            MemoryError, match=r"take 2 GiB, more than what is left of the 1 GiB.*--max"
-        ):
+        with pytest.raises(MemoryError, match=r"take 2 GiB, more than what is left of the 1 GiB.*--max"):
             require_memory((2**28,))
     require_memory((2**28,))
     with pytest.raises(MemoryError, match=r"would take 768 GiB, more than the 512 GiB allowed"):
