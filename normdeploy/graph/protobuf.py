@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from normdeploy.errors import ModelError
@@ -75,14 +75,26 @@ def proto_tensors(message: Message) -> Iterator[onnx.TensorProto]:
 
 
 def proto_messages(message: Message) -> Iterator[Message]:
-    """A message and every message inside it, at any depth."""
+    """A message and every message inside it, at any depth.
+
+    Only the fields that hold messages are looked at: to ask a tensor for its data is to copy it.
+    """
     waiting: list[Message] = [message]
     while waiting:
         current = waiting.pop()
         yield current
-        for field, value in current.ListFields():
-            if field.message_type is not None:
-                waiting.extend([value] if isinstance(value, Message) else value)
+        for name in fields_of_type(current.DESCRIPTOR, FieldDescriptor.TYPE_MESSAGE):
+            value = getattr(current, name)
+            if not isinstance(value, Message):
+                waiting.extend(value)
+            elif current.HasField(name):
+                waiting.append(value)
+
+
+@functools.cache
+def fields_of_type(kind: Descriptor, wanted: int) -> tuple[str, ...]:
+    """The names of the fields of a kind of message that have a type of `FieldDescriptor`."""
+    return tuple(field.name for field in kind.fields if field.type == wanted)
 
 
 @functools.cache

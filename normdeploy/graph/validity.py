@@ -11,7 +11,7 @@ import onnx_ir as ir
 from google.protobuf.descriptor import FieldDescriptor
 
 from normdeploy.errors import ModelError
-from normdeploy.graph.protobuf import proto_messages, proto_nodes, proto_tensors
+from normdeploy.graph.protobuf import fields_of_type, proto_messages, proto_nodes, proto_tensors
 
 _DATA_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 _PACKED_BITS = (2, 4)
@@ -29,10 +29,10 @@ def check_text(proto: onnx.ModelProto) -> None:
     """
     try:
         for message in proto_messages(proto):
-            for field, value in message.ListFields():
-                if field.type == FieldDescriptor.TYPE_STRING:
-                    for text in [value] if isinstance(value, str | bytes) else value:
-                        _require_text(text)
+            for name in fields_of_type(message.DESCRIPTOR, FieldDescriptor.TYPE_STRING):
+                value = getattr(message, name)
+                for text in [value] if isinstance(value, str | bytes) else value:
+                    _require_text(text)
     except UnicodeDecodeError as error:  # protobuf raises this, or hands out bytes
         _require_text(error.object)
 
