@@ -120,7 +120,7 @@ class TestRunner:
         assert "KeyError: 'what'" in end.detail
 
     def test_a_crash(self, ending):
-        assert ending(lambda _: os.kill(os.getpid(), signal.SIGSEGV)) == End("killed", "signal 11")
+        assert ending(lambda _: os.kill(os.getpid(), signal.SIGKILL)) == End("killed", "signal 9")
 
     def test_an_exit(self, ending):
         assert ending(lambda _: os._exit(3)) == End("killed", "exit code 3")
