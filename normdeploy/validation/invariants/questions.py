@@ -1,0 +1,119 @@
+"""What backends are asked of a model; the reference's part of the work, done once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from normdeploy.budget import restart_clock
+from normdeploy.dtypes import Array
+from normdeploy.errors import InputError, ModelError
+from normdeploy.inputs.declared import DeclaredInput
+from normdeploy.reference import Evaluator
+from normdeploy.validation.invariants.corners import Corner, corners
+from normdeploy.validation.invariants.extra_outputs import with_extra_outputs
+from normdeploy.validation.invariants.subject import Sizes, Subject, subject_of
+from normdeploy.validation.invariants.two_runs import TwoRuns, quietly
+from normdeploy.validation.judge import Case, Judge
+from normdeploy.validation.quantization import is_quantized
+from normdeploy.validation.tolerance import Tolerance
+
+Arrays = Mapping[str, Array]
+
+ShapeRange = tuple[Sequence[int], Sequence[int]]
+"""The smallest and the largest shape of an input."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What backends are asked; the same for each.
+
+    Args:
+        subject: inputs, and which invariants the model has.
+        equal_rows: what two runs on a batch of equal rows may differ by; None where that is not asked.
+        corners: inputs of other shapes, with what is right for them.
+        why_no_corners: why there are none.
+        with_extra_outputs: the model with inner tensors as further outputs.
+        extra_outputs: their names.
+        why_no_extra: why there are none.
+    """
+
+    subject: Subject
+    equal_rows: TwoRuns | None
+    corners: Sequence[tuple[Corner, Case]]
+    why_no_corners: str
+    with_extra_outputs: ir.Model
+    extra_outputs: Sequence[str]
+    why_no_extra: str
+
+
+def questions_about(
+    deployed: Evaluator,
+    judge: Judge,
+    declared: Sequence[DeclaredInput],
+    samples: Sequence[Arrays],
+    ranges: Mapping[str, ShapeRange],
+    tolerance: Tolerance | None,
+    seed: int,
+) -> Questions:
+    """Let the reference find out which invariants a model has, and what is right at other shapes.
+
+    Args:
+        deployed: of the model that backends run, its types inferred.
+        judge: says what is right.
+        declared: the model's inputs, open dimensions included.
+        samples: a few batches of inputs; the first has the usual shapes.
+        ranges: of the shapes of inputs for which a user gives them.
+        tolerance, seed: see `TwoRuns`.
+
+    Raises:
+        ModelError: the reference cannot compute the model.
+    """
+    subject = subject_of(deployed, declared, samples, tolerance, seed)
+    found = corners(declared, subject.inputs, subject.batch, subject.rows, ranges, samples[0])
+    judged, refusals = [], []
+    for corner in found:
+        case = _case(judge, corner)
+        if isinstance(case, str):
+            refusals.append(case)
+        else:
+            judged.append((corner, case))
+    model, names = with_extra_outputs(deployed.model, subject.sizes)
+    why_no_extra = "the model has no inner tensors that could be outputs"
+    if is_quantized(deployed.model):
+        names, why_no_extra = [], "the model is quantized, and fused integer kernels round elsewhere"
+    return Questions(
+        subject,
+        _equal_rows(deployed, subject, tolerance, seed),
+        judged,
+        refusals[0] if refusals else "the model leaves no size open",
+        model,
+        names,
+        why_no_extra,
+    )
+
+
+def _case(judge: Judge, corner: Corner) -> Case | str:
+    """What is right at a corner; or why the model is not asked there."""
+    sizes = Sizes()
+    restart_clock()
+    try:
+        with quietly():
+            case = judge.on(corner.inputs, sizes)
+    except (ModelError, InputError) as error:
+        return f"the model itself does not run at {corner}: {error}"
+    return f"at {corner} the tensor '{sizes.empty}' is empty" if sizes.empty else case
+
+
+def _equal_rows(
+    evaluator: Evaluator, subject: Subject, tolerance: Tolerance | None, seed: int
+) -> TwoRuns | None:
+    """Rows that depend on each other round differently among equal ones, which is measured then."""
+    if subject.batch is None or not subject.permutable:
+        return None
+    if subject.independent.keys() == subject.permutable.keys():
+        return subject.runs
+    restart_clock()
+    return TwoRuns(evaluator, subject.batch.take(subject.inputs, [0] * subject.rows), tolerance, seed)
