@@ -21,7 +21,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, progress_bar
+from normdeploy.cli.output import deliver, progress_bar, require_one_on_stdout
 from normdeploy.cli.verb import Verb, Verbosity, verbosity
 from normdeploy.errors import ExitCode
 
@@ -75,7 +75,7 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
     "junit_path",
     metavar="FILE",
     shell_complete=complete_file,
-    help="Write the report as JUnit XML, a test case for each backend and output.",
+    help="Write the report as JUnit XML, a test case for each backend and output; - for standard output.",
 )
 @html_option("the report")
 @click.pass_context
@@ -112,6 +112,7 @@ def command(
     from normdeploy.resources import limit_memory, process_limit
     from normdeploy.validation import check, text
 
+    require_one_on_stdout(json=json_path, junit=junit_path, html=html_path)
     if html_path is not None:
         require_charts()
     limit_memory(process_limit(max_memory))
@@ -141,5 +142,6 @@ def command(
         report.to_html(html_path)
     if junit_path is not None:
         report.to_junit(junit_path)
-    deliver(report, json_path, text.render(report, verbose=verbosity() is Verbosity.VERBOSE))
+    shown = text.render(report, verbose=verbosity() is Verbosity.VERBOSE)
+    deliver(report, json_path, shown, junit_path, html_path)
     ctx.exit(_EXIT_CODES[report.verdict])

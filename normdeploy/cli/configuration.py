@@ -23,6 +23,8 @@ from typing import Any
 
 import click
 
+from normdeploy.cli.options import CommaSeparated
+from normdeploy.cli.verb import parameters
 from normdeploy.errors import UsageError, suggestion
 
 if sys.version_info >= (3, 11):
@@ -119,13 +121,16 @@ class Configuration:
             if not isinstance(value, bool):
                 raise click.BadParameter(f"{value!r} is neither true nor false")
             return value
-        if isinstance(value, list) and not option.multiple:
+        joined = isinstance(option, CommaSeparated)
+        if isinstance(value, list) and not option.multiple and not joined:
             raise click.BadParameter("takes one value, not a list")
         given = value if isinstance(value, list) else [value]
         for each in given:
             if isinstance(each, bool) or not isinstance(each, str | int | float):
                 raise click.BadParameter(f"{each!r} is neither text nor a number")
         texts = [self._beside(ctx, option, str(each)) for each in given]
+        if joined:
+            return ",".join(texts)
         return texts if option.multiple else texts[0]
 
     def _beside(self, ctx: click.Context, option: click.Option, text: str) -> str:
@@ -195,12 +200,11 @@ def _commands(ctx: click.Context, command: click.Command) -> Iterator[tuple[str,
 
 
 def _options(command: click.Command) -> dict[str, click.Option]:
-    """A command's options by their long names."""
-    context = click.Context(command)
+    """A command's options by their long names, --help aside."""
     return {
         flag.removeprefix("--"): option
-        for option in command.get_params(context)
-        if isinstance(option, click.Option) and option.name != "help" and not isinstance(command, click.Group)
+        for option in parameters(command)
+        if isinstance(option, click.Option) and not isinstance(command, click.Group)
         for flag in option.opts
         if flag.startswith("--")
     }

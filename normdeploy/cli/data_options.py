@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from normdeploy.cli.options import Command, Decorator, complete_file
+from normdeploy.cli.options import Command, CommaSeparated, Decorator, complete_file
 from normdeploy.errors import UsageError
 
 _SIZE = re.compile(r"(?P<first>[0-9]{1,6})(x(?P<second>[0-9]{1,6}))?")
@@ -61,11 +61,12 @@ def preprocess_options() -> Decorator:
         click.option("--crop", type=image_size, metavar="N|HxW", help="Images: then cut out the centre."),
         click.option(
             "--mean",
+            cls=CommaSeparated,
             type=channel_numbers,
             metavar="R,G,B",
             help="Images: (x - mean) / std for each channel, with x from 0 to 255.",
         ),
-        click.option("--std", type=channel_numbers, metavar="R,G,B", help="See --mean."),
+        click.option("--std", cls=CommaSeparated, type=channel_numbers, metavar="R,G,B", help="See --mean."),
         click.option(
             "--layout",
             type=click.Choice(["nchw", "nhwc"]),

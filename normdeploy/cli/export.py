@@ -53,7 +53,7 @@ def command(
     from normdeploy.passes import text
     from normdeploy.torch import export_source
 
-    require_one_on_stdout(output, json_path)
+    require_one_on_stdout(output=output, json=json_path)
     with stages("exporting") as progress:
         report = export_source(
             source,

@@ -60,7 +60,7 @@ def command(
     from normdeploy.passes import optimize, text
     from normdeploy.resources import limit_memory, process_limit
 
-    require_one_on_stdout(output, json_path)
+    require_one_on_stdout(output=output, json=json_path)
     limit_memory(process_limit(max_memory))
     with stages("optimizing") as progress:
         result = optimize(

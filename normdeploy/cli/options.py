@@ -27,6 +27,10 @@ class Decorator(Protocol):
     def __call__(self, command: Command, /) -> Command: ...
 
 
+class CommaSeparated(click.Option):
+    """An option of several values with commas between them. A file of defaults may have a list for it."""
+
+
 _SIZE = re.compile(r"[0-9]{1,18}")
 _BYTES = re.compile(r"([0-9]{1,18}) ?(?:([KMGT])(?:I?B)?)?")
 
@@ -188,5 +192,5 @@ def html_option(what: str) -> Decorator:
         "html_path",
         metavar="FILE",
         shell_complete=complete_file,
-        help=f"Write {what} as one self-contained page with charts.",
+        help=f"Write {what} as one self-contained page with charts; - for standard output.",
     )

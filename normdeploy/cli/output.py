@@ -19,52 +19,58 @@ if TYPE_CHECKING:
 
     from normdeploy.results import Result
 
-_STDOUT = "-"
 
+def require_one_on_stdout(**paths: str | None) -> None:
+    """Check, before any work, that one file at most is to go to standard output.
 
-def require_one_on_stdout(output: str, json_path: str | None) -> None:
-    """Check, before any work, that not both the output and the JSON are to go to standard output.
+    Args:
+        paths: what each option says, by its long name.
 
     Raises:
-        UsageError: they are.
+        UsageError: several are.
     """
-    from normdeploy.files import is_stdout
-
-    if is_stdout(output) and json_path == _STDOUT:
-        raise UsageError("-o and --json cannot both be standard output: name a file for one of them")
+    taken = [f"--{name}" for name, path in paths.items() if _is_stdout(path)]
+    if len(taken) > 1:
+        raise UsageError(f"{taken[0]} and {taken[1]} cannot both be standard output: name a file for one")
 
 
 def deliver(
     result: Result,
     json_path: str | None,
     content: RenderableType | None = None,
-    output: str | None = None,
+    *others: str | None,
 ) -> None:
     """Write the result as JSON if asked, and show it unless --quiet is given.
 
-    Nothing is shown where standard output takes the JSON, or the file that the verb writes.
+    Nothing is shown where standard output takes the JSON, or another file that the verb writes.
 
     Args:
         result: of the verb.
         json_path: a file, or - for standard output.
         content: what to show in place of the result.
-        output: the file that the verb wrote.
+        others: what else the verb wrote.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    from normdeploy.files import is_stdout, write_text
+    from normdeploy.files import write_text
     from normdeploy.terminal import show
 
     if json_path is not None:
         text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
-        if json_path == _STDOUT:
+        if _is_stdout(json_path):
             click.echo(text, nl=False)
         else:
             write_text(json_path, text)
-    taken = json_path == _STDOUT or (output is not None and is_stdout(output))
+    taken = any(map(_is_stdout, (json_path, *others)))
     if not taken and verbosity() is not Verbosity.QUIET:
         show(result if content is None else content)
+
+
+def _is_stdout(path: str | None) -> bool:
+    from normdeploy.files import is_stdout
+
+    return path is not None and is_stdout(path)
 
 
 def say(line: str) -> None:

@@ -10,6 +10,7 @@ import click
 
 from normdeploy.choices import LIMITED_PERCENTILE, PROFILE_DURATION
 from normdeploy.cli.options import (
+    CommaSeparated,
     backends_option,
     complete_file,
     html_option,
@@ -19,7 +20,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, progress_bar
+from normdeploy.cli.output import deliver, progress_bar, require_one_on_stdout
 from normdeploy.cli.verb import Verb
 from normdeploy.errors import ExitCode, UsageError
 
@@ -47,7 +48,14 @@ def _sizes(text: str) -> tuple[int, ...]:
 )
 @backends_option()
 @shapes_option()
-@click.option("--batch", "batches", type=_sizes, metavar="1,2,4,8,16", help="Batch sizes to compare.")
+@click.option(
+    "--batch",
+    "batches",
+    cls=CommaSeparated,
+    type=_sizes,
+    metavar="1,2,4,8,16",
+    help="Batch sizes to compare.",
+)
 @click.option(
     "--max-latency",
     type=click.FloatRange(min=0, min_open=True),
@@ -105,6 +113,7 @@ def command(
     from normdeploy.profiling import profile
     from normdeploy.resources import limit_memory
 
+    require_one_on_stdout(json=json_path, html=html_path)
     if max_latency is not None and batches is None:
         raise UsageError("--max-latency chooses among batch sizes: give them with --batch")
     if max_regression is not None and against is None and baseline is None:
@@ -136,7 +145,7 @@ def _deliver(
 
     if html_path is not None:
         write_text(html_path, result.html(max_latency))
-    deliver(result, json_path, render(result, max_latency))
+    deliver(result, json_path, render(result, max_latency), html_path)
 
 
 def _exit_code(result: Profile, max_regression: float | None) -> ExitCode:

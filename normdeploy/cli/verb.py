@@ -40,14 +40,25 @@ def verbosity() -> Verbosity:
     return found
 
 
+def parameters(command: click.Command) -> list[click.Parameter]:
+    """A command's arguments and options, the common ones too, without --help.
+
+    click makes --help once for each command, as the first context wants it that asks: to ask here would take
+    -h from the users.
+
+    Args:
+        command: a verb, or a group of commands.
+    """
+    return [*command.params, *(_COMMON if isinstance(command, Verb) else ())]
+
+
 class Verb(click.Command):
     """A command with --quiet and --verbose."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Its own arguments and options, the common ones, and --help."""
-        found = super().get_params(ctx)
-        own = len(self.params)
-        return [*found[:own], *_COMMON, *found[own:]]
+        added = super().get_params(ctx)[len(self.params) :]
+        return [*parameters(self), *added]
 
     def invoke(self, ctx: click.Context) -> object:
         """Run it.

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,7 @@ def test_a_table_of_a_command_of_a_verb(run, project):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[check]\nhelp = true", "there is no option 'help' in [check]"),
         ("sampels = 2", "there is no option 'sampels': did you mean 'samples' or"),
         ("[check]\nbackends = []", "there is no option 'backends' in [check]: did you mean 'backend'?"),
         ("[chekc]\nsamples = 1", "there is no option 'chekc': did you mean 'check'?"),
@@ -142,7 +145,24 @@ def test_a_strangers_file_where_everybody_may_write_is_passed_over(run, good, pr
     assert samples_and_seed(run, good) == (2, 0)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_works_with_a_configuration(run, project, verb):
-    (project / "normdeploy.toml").write_text("timeout = 5\n")
-    assert run(verb, "--help").code == 0
+@pytest.mark.parametrize("verb", [*VERBS, "plugin build", "plugin path", "plugin info"])
+def test_help_is_the_same_with_a_configuration(project, verb):
+    """In processes of their own, since click makes it once in each."""
+
+    def asked(flag):
+        command = [sys.executable, "-m", "normdeploy", *verb.split(), flag]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    without = asked("-h")
+    (project / "normdeploy.toml").write_text("quiet = true\n")
+    assert asked("-h") == asked("--help") == without
+
+
+def test_a_list_for_values_with_commas(run, good, project):
+    (project / "normdeploy.toml").write_text(
+        '[profile]\nbatch = [1, 2]\nduration = 0.1\nbackend = ["onnxruntime"]\n'
+    )
+    document = json.loads(run("profile", good, "--json", "-").out)
+    assert [backend["batch"] for backend in document["backends"]] == [1, 2]
+    (project / "normdeploy.toml").write_text("[check]\nmean = [1, 2.5, 'x']\n")
+    run("check", good).assert_refused("mean of check: '1,2.5,x' is not numbers with commas")

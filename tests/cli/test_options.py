@@ -122,7 +122,7 @@ def test_one_meaning_for_each_option(run, verb):
     shown = run(verb, "--help").out
     for flag, words in {
         "--json FILE": "as JSON; - for standard output.",
-        "--html FILE": "as one self-contained page with charts.",
+        "--html FILE": "as one self-contained page with charts; - for standard output.",
         "--seed N": "Of random inputs.",
     }.items():
         if flag in shown:

@@ -80,3 +80,43 @@ def test_errors_where_ascii_only_is_known(model):
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: ")
     assert done.stderr.count(b"\n") == 1
+
+
+PAGES = [
+    ("check", "--samples", "1", "--backend", "onnxruntime", "--junit"),
+    ("check", "--samples", "1", "--backend", "onnxruntime", "--html"),
+    ("check", "--samples", "1", "--backend", "onnxruntime", "--json"),
+    ("profile", "--duration", "0.1", "--backend", "onnxruntime", "--html"),
+]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("arguments", PAGES, ids=lambda arguments: f"{arguments[0]} {arguments[-1]}")
+def test_a_file_that_goes_there_is_all_that_goes_there(model, tmp_path, arguments, name):
+    if arguments[-1] == "--html":
+        pytest.importorskip("matplotlib")
+    verb, *more = arguments
+    file = tmp_path / "file"
+    assert started(verb, model, *more, file, stdout=subprocess.PIPE).returncode == 0
+    done = started(verb, model, *more, name, stdout=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr
+    first, last = file.read_bytes().splitlines()[:1], file.read_bytes().splitlines()[-1:]
+    assert (done.stdout.splitlines()[:1], done.stdout.splitlines()[-1:]) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("check", ("--json", "--junit")),
+        ("check", ("--json", "--html")),
+        ("check", ("--junit", "--html")),
+        ("profile", ("--json", "--html")),
+        ("optimize", ("--output", "--json")),
+    ],
+)
+def test_two_files_cannot_both_go_there(model, verb, options):
+    first, second = options
+    done = started(verb, model, first, "-", second, "-", stdout=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.startswith(f"error: {first} and {second} cannot both be standard output".encode())
