@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
-from normdeploy.inputs.user_code import load_function, user_code
+from normdeploy.inputs.user_code import arrays_of, load_function, user_code
 
 
 def factory_sets(source: str) -> Iterator[tuple[str, dict[str, Array]]]:
@@ -23,7 +21,7 @@ def factory_sets(source: str) -> Iterator[tuple[str, dict[str, Array]]]:
         InputError: the user's code fails, or gives something else or nothing.
     """
     function, path = load_function(source)
-    with user_code(path, f"'{source}'"):
+    with user_code(path, f"'{_name(source)}'"):
         result = function()
         if isinstance(result, Iterable) and not isinstance(result, Mapping | str | bytes):
             return _sets(iter(result), source, path)
@@ -35,20 +33,18 @@ def factory_sets(source: str) -> Iterator[tuple[str, dict[str, Array]]]:
 def _sets(iterator: Iterator[object], source: str, path: Path) -> Iterator[tuple[str, dict[str, Array]]]:
     index = 0
     while True:
-        with user_code(path, f"item {index} of '{source}'"):
+        with user_code(path, f"item {index} of '{_name(source)}'"):
             try:
                 item = next(iterator)
             except StopIteration:
                 break
-            arrays = (
-                {name: np.asarray(array) for name, array in item.items()}
-                if isinstance(item, Mapping)
-                else None
-            )
-        origin = f"{source}, item {index}"
-        if arrays is None or not all(isinstance(name, str) for name in arrays):
-            raise InputError(f"{origin}: must be {{name: array}}, and is {type(item).__name__}")
-        yield origin, arrays
+            arrays = arrays_of(item, f"{source}, item {index}")
+        yield f"{source}, item {index}", arrays
         index += 1
     if index == 0:
         raise InputError(f"{source}: yields nothing")
+
+
+def _name(source: str) -> str:
+    """The function's, without the file, which a message about its code has already."""
+    return source.rpartition(":")[2]

@@ -128,9 +128,12 @@ def grouped(
             yield _joined(waiting)
             waiting = []
         waiting.append((origin, batch))
-        rows = sum(_rows(inputs, each) for _, each in waiting) if joinable else 0
         shapes = {name: array.shape for name, array in batch.items()}
-        if not joinable or rows >= rows_per_batch(inputs, shapes)[0]:
+        if (
+            not joinable
+            or not all(shapes.values())  # of no rank that fits, as will be said of it
+            or sum(_rows(inputs, each) for _, each in waiting) >= rows_per_batch(inputs, shapes)[0]
+        ):
             yield _joined(waiting)
             waiting = []
     if waiting:

@@ -12,7 +12,7 @@ from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
 from normdeploy.inputs.declared import DeclaredInput, has_sample_axis
 from normdeploy.inputs.pieces import LABELS, Arrays, Piece, with_sample_axis
-from normdeploy.inputs.user_code import load_function, user_code
+from normdeploy.inputs.user_code import array_of, arrays_of, load_function, user_code
 
 Function = Callable[[Any], Any]
 """Takes one sample: an image as uint8 [H, W, 3], the array of data that has one, or {name: array} of data
@@ -51,18 +51,7 @@ class Preprocess:
             InputError: the function fails, or gives something else than one sample.
         """
         with user_code(self._path, f"preprocessing {origin}"):
-            result = self._function(sample)
-            if isinstance(result, Mapping):
-                arrays = {str(name): np.asarray(array) for name, array in result.items()}
-            else:
-                arrays = {"": np.asarray(result)}
-        if not isinstance(result, Mapping):
-            if len(self._inputs) != 1:
-                raise InputError(
-                    f"{self._path}: returns one array, and the model takes {len(self._inputs)}: return "
-                    "{name: array}"
-                )
-            arrays = {self._inputs[0].name: arrays[""]}
+            arrays = self._arrays(self._function(sample), f"{self._path}: what it returns for {origin}")
         if label is not None:
             arrays[LABELS] = label
         batch = with_sample_axis(self._inputs, arrays, origin)
@@ -73,6 +62,18 @@ class Preprocess:
                     "first axis must be 1, or left out"
                 )
         return batch
+
+    def _arrays(self, result: object, origin: str) -> dict[str, Array]:
+        """The result by the inputs' names: an array alone is that of the only input."""
+        if isinstance(result, Mapping):
+            return arrays_of(result, origin)
+        array = array_of(result, origin)
+        if len(self._inputs) != 1:
+            raise InputError(
+                f"{self._path}: returns one array, and the model takes {len(self._inputs)}: return "
+                "{name: array}"
+            )
+        return {self._inputs[0].name: array}
 
     def through(self, pieces: Iterable[Piece]) -> Iterator[tuple[str, dict[str, Array]]]:
         """The sets of arrays of pieces whose arrays all have one row for each sample.

@@ -1,4 +1,4 @@
-"""Functions from a user's own file, and what they raise, in one line."""
+"""Functions from a user's own file: what they raise, in one line, and what they give, as arrays."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
-from normdeploy.errors import InputError, NormdeployError, UsageError
+import numpy as np
+
+from normdeploy.dtypes import Array
+from normdeploy.errors import ExportError, InputError, NormdeployError, UsageError
+
+UserFunction = Callable[..., Any]
 
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^:/\\]+)")
 
@@ -29,18 +35,19 @@ def is_function_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-def load_function(text: str) -> tuple[Callable[..., Any], Path]:
+def load_function(text: str, kind: type[InputError | ExportError] = InputError) -> tuple[UserFunction, Path]:
     """Run a file, and take a function from it.
 
     Args:
         text: FILE.py:FUNCTION.
+        kind: of the error where the file's own code fails.
 
     Returns:
         The function and its file.
 
     Raises:
         UsageError: another form, no such file, or no such function in it.
-        InputError: the file's own code fails.
+        InputError, ExportError: the file's own code fails.
     """
     match = _REFERENCE.fullmatch(text)
     if match is None:
@@ -56,24 +63,72 @@ def load_function(text: str) -> tuple[Callable[..., Any], Path]:
     folder = str(path.parent.resolve())
     if folder not in sys.path:
         sys.path.append(folder)  # last, so that none of its files stands for an installed module
-    with user_code(path, "running it"):
+    with user_code(path, "running it", kind):
         spec.loader.exec_module(module)
+    return function_of(module, name, str(path)), path
+
+
+def function_of(module: ModuleType, name: str, where: str) -> UserFunction:
+    """What a module has under a name, if that can be called.
+
+    Args:
+        module: the user's.
+        name: of the function.
+        where: the module is from, as messages name it.
+
+    Raises:
+        UsageError: there is no such function.
+    """
     function = getattr(module, name, None)
     if not callable(function):
-        raise UsageError(f"{path}: has no function '{name}'")
-    return function, path
+        raise UsageError(f"{where}: has no function '{name}'")
+    return cast(UserFunction, function)
+
+
+def arrays_of(result: object, origin: str) -> dict[str, Array]:
+    """What a user's function gives as {name: array}, as NumPy arrays.
+
+    Args:
+        result: of the function.
+        origin: of it, as messages name it.
+
+    Raises:
+        InputError: anything else, a name that is no text, or None in place of an array.
+    """
+    if not isinstance(result, Mapping):
+        raise InputError(f"{origin}: must be {{name: array}}, and is {type(result).__name__}")
+    for name in result:
+        if not isinstance(name, str):
+            raise InputError(f"{origin}: must be {{name: array}}, and has {name!r} for a name")
+    return {name: array_of(value, f"{origin}, '{name}'") for name, value in result.items()}
+
+
+def array_of(result: object, origin: str) -> Array:
+    """What a user's function gives as an array, as a NumPy array.
+
+    Args:
+        result: of the function.
+        origin: of it, as messages name it.
+
+    Raises:
+        InputError: it is None: the function returns nothing.
+    """
+    if result is None:
+        raise InputError(f"{origin}: must be an array, and is None")
+    return np.asarray(result)
 
 
 @contextmanager
-def user_code(path: Path, what: str) -> Iterator[None]:
+def user_code(path: Path, what: str, kind: type[InputError | ExportError] = InputError) -> Iterator[None]:
     """Run a user's code: what it raises becomes one line with its place, what it prints goes to stderr.
 
     Args:
         path: of the user's file.
         what: is being done.
+        kind: of the error.
 
     Raises:
-        InputError: the code raises anything.
+        InputError, ExportError: the code raises anything.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -82,10 +137,8 @@ def user_code(path: Path, what: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         message = " ".join(str(error).split())
-        kind = type(error).__name__
-        raise InputError(
-            f"{_place(path, error)}: {what} failed: {kind}{': ' if message else ''}{message}"
-        ) from error
+        reason = f"{type(error).__name__}{': ' if message else ''}{message}"
+        raise kind(f"{_place(path, error)}: {what} failed: {reason}") from error
 
 
 def _place(path: Path, error: BaseException) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import os
 import pickle
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, ModuleType
 
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
 from normdeploy.errors import ExportError, UsageError
+from normdeploy.inputs.user_code import function_of, is_function_reference, load_function, user_code
 from normdeploy.passes import OptimizationReport, Progress, silent
 from normdeploy.torch.export import Inputs, export
 
@@ -70,7 +69,7 @@ def export_source(
         program = load_program(Path(source))
     else:
         progress("building the module")
-        program, inputs = _call(_factory(source), source)
+        program, inputs = _built(source)
     return export(
         program, inputs, path, shapes=shapes, dynamic=dynamic, opset=opset, fold=fold, progress=progress
     )
@@ -123,54 +122,34 @@ def _refuse_code(archive: zipfile.ZipFile, path: Path) -> None:
             )
 
 
-def _factory(source: str) -> Callable[[], Any]:
+def _built(source: str) -> tuple[nn.Module, Inputs]:
+    """What the factory returns, whose code is the user's."""
     place, separator, name = source.rpartition(":")
     if not separator or not place or not name:
         raise UsageError(
             f"'{source}': name a factory as package.module:factory or file.py:factory, or a .pt2 file"
         )
-    module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        raise UsageError(f"'{place}' has no callable '{name}'")
-    return factory  # type: ignore[no-any-return]
-
-
-def _import_module(name: str) -> Any:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"cannot import '{name}': {error}") from error
-    except Exception as error:  # the user's own code
-        raise ExportError(f"importing '{name}' failed: {_reason(error)}") from error
-
-
-def _import_file(path: Path) -> Any:
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code
-        raise ExportError(f"{path}: running it failed: {_reason(error)}") from error
-    return module
-
-
-def _call(factory: Callable[[], Any], source: str) -> tuple[nn.Module, Inputs]:
-    try:
+    if is_function_reference(source):
+        factory, path = load_function(source, ExportError)
+    else:
+        factory, path = function_of(_import_module(place), name, place), Path(place)
+    with user_code(path, "the factory", ExportError):
         result = factory()
-    except Exception as error:  # the user's own code
-        raise ExportError(f"{source}: the factory failed: {_reason(error)}") from error
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module)):
         raise ExportError(f"{source}: the factory must return (torch.nn.Module, example inputs)")
     return result
+
+
+def _import_module(name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        with user_code(Path(name), "importing it", ExportError):
+            return importlib.import_module(name)
+    except ExportError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise UsageError(f"cannot import '{name}': {error.__cause__}") from error
+        raise
 
 
 class _Said(logging.Handler):

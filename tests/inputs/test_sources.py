@@ -246,3 +246,64 @@ def test_what_float16_cannot_hold_is_refused():
     assert np.isinf(taken({"x": np.array([[np.inf, 1]], np.float32)}, [model])[0]).any(), (
         "it was infinite before"
     )
+
+
+INTERFACES = {
+    "images": [X],
+    "a fixed batch": [DeclaredInput("x", np.dtype(np.float32), (2, 3))],
+    "two": [DeclaredInput("x", np.dtype(np.float32), ("N", 3)), DeclaredInput("y", np.dtype("i8"), ("N",))],
+    "a scalar beside it": [X, DeclaredInput("rate", np.dtype(np.int64), ())],
+    "a scalar": [DeclaredInput("x", np.dtype(np.float32), ())],
+    "no common axis": [
+        DeclaredInput("x", np.dtype(np.float32), (2, "N")),
+        DeclaredInput("y", np.dtype(np.float32), ("N", 3)),
+    ],
+    "texts": [DeclaredInput("x", np.dtype(object), ("N",))],
+    "any rank": [DeclaredInput("x", np.dtype(np.float32), None)],
+    "nothing": [],
+}
+
+VALUES = [
+    None, True, 3, 2.5, "text", b"bytes", object(), [], [1.0, 2.0], [[1], [2, 3]], ["a", "b"], [None, None],
+    np.float32(1), np.array(None), np.zeros(0, np.float32), np.zeros((0, 1, 4, 4), np.float32),
+    np.zeros((1, 1, 4, 4), np.float32), np.zeros((3, 1, 4, 4), np.float32), np.zeros((1, 4, 4), np.float32),
+    np.zeros((1, 1, 1, 4, 4), np.float32), np.ones((4, 4), np.float16), np.ones((2, 3), np.complex64),
+    np.ones((2, 3), ">f4"), np.array(["2001-01-01"], "M8[D]"), np.zeros(2, [("a", "f4")]),
+    np.ma.masked_array([1.0, 2.0], [True, False]), range(3), (value for value in (1, 2)), {"x": 1}, {1, 2},
+]  # fmt: skip
+"""What a function may give for an array, of its own will or by mistake."""
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+@pytest.mark.parametrize("index", range(len(VALUES)))
+def test_whatever_a_function_gives_ends_in_samples_or_in_one_line(tmp_path, monkeypatch, interface, index):
+    """From a factory and from preprocessing, once and again and again, alone, by name and beside labels."""
+    inputs, value = INTERFACES[interface], VALUES[index]
+    path = tmp_path / "loader.py"
+    path.write_text("def load():\n    yield from items\n")
+    results = [
+        value,
+        {"x": value},
+        {"x": value, "labels": 0},
+        {"x": np.zeros((1, 1, 4, 4), np.float32), "labels": value},
+        *({declared.name: value for declared in inputs} for _ in range(2)),
+        {1: value},
+    ]
+    for result in results:
+        for count in (1, 3):
+            monkeypatch.setattr("builtins.items", [result] * count, raising=False)
+            ends(inputs, f"{path}:load")
+            data = {declared.name: np.zeros((count, 2), np.float32) for declared in inputs}
+            ends(inputs, data, preprocess=lambda _, result=result: result)
+
+
+def ends(inputs, data, **preparation):
+    """Samples, or an error of one line that does not blame normdeploy."""
+    refusal = ""
+    try:
+        with open_samples(inputs, data, None, 0, Preparation(**preparation)) as opened:
+            for batch in opened.batches:
+                assert batch.inputs.keys() == {declared.name for declared in inputs}
+    except (InputError, UsageError) as error:
+        refusal = str(error)
+    assert "\n" not in refusal

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from normdeploy.errors import InputError, UsageError
-from normdeploy.inputs.user_code import is_function_reference, load_function, user_code
+from normdeploy.errors import ExportError, InputError, UsageError
+from normdeploy.inputs.user_code import array_of, arrays_of, is_function_reference, load_function, user_code
 
 
 def write(tmp_path, text, name="mine.py"):
@@ -86,3 +86,32 @@ def test_dataclasses_and_names_of_libraries(tmp_path):
     assert function().x == 3
     assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
     assert sys.modules["colorsys"] is colorsys
+
+
+def test_the_error_may_be_another(tmp_path):
+    path = write(tmp_path, "1 / 0\n")
+    with pytest.raises(ExportError, match=r"mine\.py:1: running it failed: ZeroDivisionError"):
+        load_function(f"{path}:f", ExportError)
+
+
+def test_arrays():
+    found = arrays_of({"x": [1.5], "y": 3}, "here")
+    assert {name: array.tolist() for name, array in found.items()} == {"x": [1.5], "y": 3}
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ([1], "here: must be {name: array}, and is list"),
+        ({1: [1]}, "here: must be {name: array}, and has 1 for a name"),
+        ({"x": None}, "here, 'x': must be an array, and is None"),
+    ],
+)
+def test_what_is_no_array(result, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        arrays_of(result, "here")
+
+
+def test_nothing_is_no_array():
+    with pytest.raises(InputError, match=r"^here: must be an array, and is None$"):
+        array_of(None, "here")

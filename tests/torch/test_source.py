@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def test_factory_in_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "m.onnx").is_file()
 
 
+def test_what_a_factory_prints_is_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(
+        "print('loaded')\n" + FACTORY.replace("return torch", "print('built'); return torch")
+    )
+    export_source(f"{tmp_path}/net.py:build", tmp_path / "m.onnx")
+    assert capsys.readouterr() == ("", "loaded\nbuilt\n")
+
+
 def test_factory_in_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "some_network.py").write_text(FACTORY)
     monkeypatch.chdir(tmp_path)
@@ -84,9 +93,12 @@ def test_exported_program(program: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("net.py:broken", "the factory failed: RuntimeError: no weights here"),
+        ("net.py:broken", r"net\.py:6: the factory failed: RuntimeError: no weights here"),
+        ("net:broken", r"net: the factory failed: RuntimeError: no weights here"),
+        ("ends.py:build", r"ends\.py:2: running it failed: SystemExit: 3"),
+        ("ends:build", r"ends: importing it failed: SystemExit: 3"),
         ("net.py:wrong", r"must return \(torch.nn.Module, example inputs\)"),
-        ("net.py:absent", "has no callable 'absent'"),
+        ("net.py:absent", "has no function 'absent'"),
         ("absent.py:build", "no such file"),
         ("absent.pt2", "no such file"),
         ("no_such_package:build", "cannot import 'no_such_package'"),
@@ -96,7 +108,10 @@ def test_exported_program(program: Path, tmp_path: Path) -> None:
 )
 def test_bad_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str) -> None:
     (tmp_path / "net.py").write_text(FACTORY)
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(3)\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "net", raising=False)
     with pytest.raises((UsageError, ExportError), match=message) as raised:
         export_source(source, tmp_path / "m.onnx")
     assert "\n" not in str(raised.value)
