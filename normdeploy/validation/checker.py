@@ -28,9 +28,9 @@ from normdeploy.validation.gate import Gate, given_gate
 from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.localize import (
-    CompareTensors,
+    Judgement,
     Localization,
-    comparison_by,
+    by_rounding,
     runner,
     search_divergence,
 )
@@ -89,7 +89,7 @@ def check(
         timeout: seconds that a backend may take to load the model, and for each batch; the reference may take
             as long if it is given, 600 if not.
         max_memory: bytes that this process may take, half of the machine's memory by default.
-        progress: is told about each batch.
+        progress: is told about each batch; with `localize`, then about the nodes that have been looked at.
 
     Returns:
         What each backend made of it, and the verdict. It prints as the table that `normdeploy check` shows.
@@ -140,7 +140,7 @@ def check(
             for report, other in zip(reports, plain_reports, strict=True)
         ]
     if localize:
-        found = _localizations(deployed, original, runs, chosen, timeout, comparison_by(tolerance, seed))
+        found = _localizations(deployed, original, runs, chosen, timeout, by_rounding(seed), progress)
         reports = [replace(report, localization=each) for report, each in zip(reports, found, strict=True)]
     return CheckReport(
         model=model_name(model),
@@ -203,7 +203,8 @@ def _localizations(
     runs: Sequence[BackendRun],
     backends: Sequence[Backend],
     timeout: float,
-    compare: CompareTensors,
+    judgement: Judgement,
+    progress: Progress | None,
 ) -> Iterator[Localization | None]:
     """The first wrong node of each backend; None for one whose numbers are right."""
     for run, backend in zip(runs, backends, strict=True):
@@ -211,4 +212,4 @@ def _localizations(
             yield None
         else:
             execute = runner(backend, timeout)
-            yield search_divergence(deployed, original, run.wrong_on, execute, compare)
+            yield search_divergence(deployed, original, run.wrong_on, execute, judgement, progress)

@@ -70,6 +70,8 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
             yield Text(f"  | {line}", "dim")
         if backend.first_divergence is not None:
             yield Text(f"{backend.name} {divergence_line(backend)}")
+        for remark in backend.localization.remarks if backend.localization else ():
+            yield Text(f"{backend.name} localize: {remark}")
     yield from warnings(report.half_precision)
     if absent and not verbose:
         names = ", ".join(backend.name for backend in absent)
@@ -130,7 +132,11 @@ def _accuracies(report: CheckReport) -> Iterator[str]:
             yield f"accuracy of {backend.name}: {backend.accuracy:.2%}, flips: {backend.flips}"
         elif backend.flips is not None:
             yield f"flips of {backend.name}: {backend.flips}"
-    if report.gate is not None:
-        for backend in report.backends:
-            if backend.gate is not None:
-                yield f"gate of {report.gate} for {backend.name}: {backend.gate}"
+    yield from gate_lines(report)
+
+
+def gate_lines(report: CheckReport) -> Iterator[str]:
+    """What became of the gate in each backend that it decided about."""
+    for backend in report.backends:
+        if backend.gate is not None:
+            yield f"gate of {report.gate} for {backend.name}: {backend.gate}"

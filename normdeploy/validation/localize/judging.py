@@ -1,9 +1,14 @@
-"""How a search judges tensors: as `check` judges a model's outputs."""
+"""How a search judges tensors: by measured rounding, whatever the outputs are allowed.
+
+A tolerance that a user gives is meant for the model's outputs. An inner tensor has another scale, so that a
+node that only rounds would exceed it, or a wrong one stay below: it says nothing about single nodes.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -13,34 +18,64 @@ from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.localize.submodels import with_outputs
-from normdeploy.validation.tolerance import Tolerance
 
 Arrays = Mapping[str, Array]
 
-CompareTensors = Callable[[ir.Model, ir.Model, Arrays, Arrays], Mapping[str, TensorComparison]]
-"""Called with a model, the model that says what is right, inputs of both, and the first one's outputs."""
+
+class TensorJudge(Protocol):
+    """Judges the outputs of one model on one set of inputs.
+
+    Attributes:
+        computed: what the reference makes of the model's outputs, by name.
+    """
+
+    computed: Arrays
+
+    def compare(self, name: str, actual: Array) -> TensorComparison:
+        """Compare an output with what is right.
+
+        Args:
+            name: of the output.
+            actual: what was computed.
+        """
+        ...
 
 
-def comparison_by(tolerance: Tolerance | None, seed: int) -> CompareTensors:
-    """Compares by a given tolerance, or by measured rounding.
+Judgement = Callable[[ir.Model, ir.Model, Arrays], TensorJudge]
+"""Called with a model, the model that says what is right (which has tensors of these names in its main graph,
+and may be the same object), and inputs of both."""
+
+
+def by_rounding(seed: int) -> Judgement:
+    """Judges by measured rounding, as `check` judges outputs without tolerances.
 
     Args:
-        tolerance: the user's own; None to measure what rounding does.
         seed: of the random errors in that measurement.
     """
 
-    def compare(
-        model: ir.Model, original: ir.Model, inputs: Arrays, actual: Arrays
-    ) -> dict[str, TensorComparison]:
-        ours = Evaluator(model)
-        theirs = ours if original is model else Evaluator(with_outputs(original, actual.keys()))
-        with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
-            case = Judge(ours, theirs, tolerance, seed).on(inputs)
-            return {
-                name: case.compare(name, array)
-                if array.shape == case.expected[name].shape
-                else TensorComparison(array.size, array.size, noise_ratio=math.inf)
-                for name, array in actual.items()
-            }
+    def judge(model: ir.Model, original: ir.Model, inputs: Arrays) -> TensorJudge:
+        return _ByRounding(model, original, inputs, seed)
 
-    return compare
+    return judge
+
+
+class _ByRounding:
+    def __init__(self, model: ir.Model, original: ir.Model, inputs: Arrays, seed: int) -> None:
+        names = {str(value.name) for value in model.graph.outputs}
+        computed: dict[str, Array] = {}
+
+        def keep(node: ir.Node, results: Sequence[Array]) -> None:
+            pairs = zip(node.outputs, results, strict=False)
+            computed.update((str(value.name), array) for value, array in pairs if value.name in names)
+
+        ours = Evaluator(model, keep_weights=True)
+        theirs = ours if original is model else Evaluator(with_outputs(original, names))
+        with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
+            self._case = Judge(ours, theirs, None, seed).on(inputs, keep)
+        self.computed: Arrays = computed
+
+    def compare(self, name: str, actual: Array) -> TensorComparison:
+        if actual.shape != self._case.expected[name].shape:
+            return TensorComparison(actual.size, actual.size, noise_ratio=math.inf)
+        with np.errstate(all="ignore"):
+            return self._case.compare(name, actual)

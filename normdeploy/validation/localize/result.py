@@ -66,8 +66,10 @@ class Localization:
 
     Args:
         first: the first wrong node; None if every node is right.
-        nodes: everything that was compared on the way, in the graph's order.
+        nodes: what was compared on the way, in the graph's order.
+        remarks: what could not be looked at, and why; what it means that no node is named. A line each.
     """
 
     first: Divergence | None
     nodes: Sequence[NodeError] = ()
+    remarks: Sequence[str] = ()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import onnx_ir as ir
 
 from normdeploy.dtypes import Array
-from normdeploy.validation.localize.execution import RunModel
+from normdeploy.validation.localize.attempts import remarked
+from normdeploy.validation.localize.execution import Progress, RunModel
 from normdeploy.validation.localize.in_backend import localize_in_backend
 from normdeploy.validation.localize.in_graph import localize_in_graph
-from normdeploy.validation.localize.judging import CompareTensors
+from normdeploy.validation.localize.judging import Judgement
 from normdeploy.validation.localize.result import Localization
 
 
@@ -19,19 +21,28 @@ def search_divergence(
     original: ir.Model,
     inputs: Mapping[str, Array],
     run: RunModel,
-    compare: CompareTensors,
+    judgement: Judgement,
+    progress: Progress | None = None,
 ) -> Localization:
     """Search the graph first, if it has an original of its own, and the backend if the graph is right.
+
+    Nothing that fails on the way is raised: a remark of the result says what could not be searched.
 
     Args:
         deployed: the model that the backend gets wrong; its types have been inferred.
         original: the model that is right, often the same object.
         inputs: of both, on which the backend is wrong.
         run: runs submodels of the deployed model in the backend.
-        compare: judges tensors.
+        judgement: judges tensors.
+        progress: is told how many nodes have been looked at.
     """
+    remarks: list[str] = []
     if original is not deployed:
-        found = localize_in_graph(deployed, original, inputs, compare)
-        if found.first is not None:
-            return found
-    return localize_in_backend(deployed, inputs, run, compare)
+        with remarked("the two graphs were not compared tensor by tensor", remarks):
+            found = localize_in_graph(deployed, original, inputs, judgement, progress)
+            if found.first is not None:
+                return found
+    found = Localization(None)
+    with remarked("no node was searched", remarks):
+        found = localize_in_backend(deployed, inputs, run, judgement, progress)
+    return replace(found, remarks=[*remarks, *found.remarks])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import onnx_ir as ir
 
 from normdeploy.dtypes import Array
@@ -44,6 +45,11 @@ def tensors_read(node: ir.Node) -> set[str]:
         for inner in graph:
             found |= tensors_read(inner)
     return found
+
+
+def last_readers(nodes: Sequence[ir.Node]) -> dict[str, int]:
+    """The name of each tensor that nodes read -> the position of the last of them that does."""
+    return {name: position for position, node in enumerate(nodes) for name in tensors_read(node)}
 
 
 def is_separable(node: ir.Node) -> bool:
@@ -102,22 +108,33 @@ def prefix(model: ir.Model, count: int, constant: Collection[str]) -> Submodel:
         count: how many nodes.
         constant: names of tensors that do not depend on the inputs; they are no outputs of the prefix.
     """
+    names = set(cut_tensors(model, count, constant))
     part = model.clone()
     graph = part.graph
     nodes = list(graph)
-    needed = {name for node in nodes[count:] for name in tensors_read(node)}
-    needed |= {str(value.name) for value in graph.outputs}
     graph.outputs.clear()
     for node in reversed(nodes[count:]):
         graph.remove(node, safe=True)
-    graph.outputs.extend(
-        value
-        for node in nodes[:count]
-        for value in node.outputs
-        if value.name in needed and value.name not in constant and _is_tensor(value)
-    )
+    graph.outputs.extend(value for node in nodes[:count] for value in node.outputs if value.name in names)
     _drop_unused(graph)
     return Submodel(part, {str(value.name): str(value.name) for value in graph.outputs})
+
+
+def cut_tensors(model: ir.Model, count: int, constant: Collection[str]) -> list[str]:
+    """The names of the tensors that the rest of a model takes from the main graph's first nodes.
+
+    Args:
+        model, count, constant: see `prefix`.
+    """
+    nodes = list(model.graph)
+    needed = {name for node in nodes[count:] for name in tensors_read(node)}
+    needed |= {str(value.name) for value in model.graph.outputs}
+    return [
+        value.name
+        for node in nodes[:count]
+        for value in node.outputs
+        if value.name and value.name in needed and value.name not in constant and _is_tensor(value)
+    ]
 
 
 def with_outputs(model: ir.Model, names: Collection[str]) -> ir.Model:
@@ -154,6 +171,14 @@ def chunks(
             held = needed
         found[-1].append(item)
     return found
+
+
+def as_declared(array: Array, dtype: ir.DataType | None) -> Array:
+    """The reference's tensor, in float64, in the type that a model declares."""
+    if dtype is None or dtype == ir.DataType.STRING:
+        return array
+    with np.errstate(all="ignore"):
+        return np.asarray(array, dtype=dtype.numpy())
 
 
 def _detach(value: ir.Value) -> ir.Value:

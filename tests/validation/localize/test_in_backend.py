@@ -10,10 +10,11 @@ from onnx import helper
 from normdeploy.backends.catalog import Backend
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.intra_channel_lrn import DOMAIN, INTRA_CHANNEL_LRN, add_function
-from normdeploy.validation.localize import comparison_by, in_backend, runner
-from normdeploy.validation.localize.in_backend import _CLEARLY_WRONG, localize_in_backend
+from normdeploy.validation.localize import by_rounding, nodes_alone, runner
+from normdeploy.validation.localize.in_backend import localize_in_backend
+from normdeploy.validation.localize.nodes_alone import CLEARLY_WRONG
 from tests.builders import FLOAT, model
-from tests.validation.localize.fixed_tolerance import by_fixed_tolerance
+from tests.validation.localize.fixed_tolerance import ByFixedTolerance
 from tests.validation.networks import (
     RESIDUAL_INPUTS,
     Network,
@@ -22,15 +23,15 @@ from tests.validation.networks import (
 )
 
 ONNXRUNTIME = Backend("right", "normdeploy.backends.onnxruntime:open_cpu")
-MEASURED = comparison_by(None, 0)
+MEASURED = by_rounding(0)
 
 
 def spoiled(factory):
     return Backend("spoiled", f"tests.validation.spoiled_backends:{factory}")
 
 
-def search(proto, backend, inputs=RESIDUAL_INPUTS, compare=by_fixed_tolerance):
-    return localize_in_backend(inferred(proto), inputs, runner(backend, 300), compare)
+def search(proto, backend, inputs=RESIDUAL_INPUTS, judgement=ByFixedTolerance):
+    return localize_in_backend(inferred(proto), inputs, runner(backend, 300), judgement)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,14 @@ def test_weights_listed_as_inputs():
 
 
 def test_large_graphs_are_taken_in_groups(monkeypatch):
-    monkeypatch.setattr(in_backend, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(nodes_alone, "CHUNK_BYTES", 20_000)
     assert search(residual_network(), spoiled("wrong_third_convolution")).first.node == "conv3"
 
 
 def test_the_model_is_not_changed():
     whole = inferred(residual_network())
     before = ir.to_proto(whole).SerializeToString()
-    localize_in_backend(whole, RESIDUAL_INPUTS, runner(spoiled("wrong_fusion"), 300), by_fixed_tolerance)
+    localize_in_backend(whole, RESIDUAL_INPUTS, runner(spoiled("wrong_fusion"), 300), ByFixedTolerance)
     assert ir.to_proto(whole).SerializeToString() == before
 
 
@@ -107,40 +108,42 @@ def test_the_model_is_not_changed():
 )
 def test_by_measured_rounding(factory, node):
     """As `check` judges without tolerances."""
-    assert search(residual_network(), spoiled(factory), compare=MEASURED).first.node == node
+    assert search(residual_network(), spoiled(factory), judgement=MEASURED).first.node == node
 
 
-def rounding_badly(node, ratio):
-    """Judges by the fixed tolerance, and finds that the first convolution misses it by this ratio."""
+def rounding_badly(node, ratio, wrong=()):
+    """Judges by the fixed tolerance, and finds that a node's tensor misses it by this ratio.
 
-    def compare(part, original, inputs, actual):
-        found = by_fixed_tolerance(part, original, inputs, actual)
-        return {
-            name: replace(item, wrong=1, noise_ratio=ratio) if name.startswith(node) else item
-            for name, item in found.items()
-        }
+    Args:
+        node: how the tensor's name begins.
+        ratio: of error to what is allowed.
+        wrong: names of further tensors that are found wrong.
+    """
 
-    return compare
+    class RoundingBadly(ByFixedTolerance):
+        def compare(self, name, actual):
+            found = super().compare(name, actual)
+            if name.startswith(node):
+                return replace(found, wrong=1, noise_ratio=ratio)
+            return replace(found, wrong=1) if name in wrong else found
+
+    return RoundingBadly
 
 
 def test_a_node_that_rounds_badly_is_not_named():
     """Two and a half times what is allowed, in a node before the one that is wrong."""
-    assert search(residual_network(), spoiled("wrong_lrn"), compare=rounding_badly("c1", 2.5)).first.node == (
-        "lrn"
-    )
+    assert search(
+        residual_network(), spoiled("wrong_lrn"), judgement=rounding_badly("c1", 2.5)
+    ).first.node == ("lrn")
 
 
 def test_a_node_that_is_not_clearly_wrong_alone_is_still_found_by_the_prefixes():
     """So that the factor for nodes alone hides nothing: it only decides which search names the node."""
-    compare = rounding_badly("r1", 2.5)
-    first = search(residual_network(), ONNXRUNTIME, compare=compare).first
+    judgement = rounding_badly("r1", 2.5)
+    first = search(residual_network(), ONNXRUNTIME, judgement=judgement).first
     assert first is None, "the whole model's output is right"
 
-    def wrong_output_too(part, original, inputs, actual):
-        found = compare(part, original, inputs, actual)
-        return {name: replace(item, wrong=1) if name == "y" else item for name, item in found.items()}
-
-    first = search(residual_network(), ONNXRUNTIME, compare=wrong_output_too).first
+    first = search(residual_network(), ONNXRUNTIME, judgement=rounding_badly("r1", 2.5, wrong=("y",))).first
     assert (first.node, first.how) == ("relu1", "fused")
 
 
@@ -165,5 +168,5 @@ def test_the_factor_for_clearly_wrong_is_four_times_what_right_nodes_reach():
     assert np.median(ratios) < 0.3
     assert max(ratios) < 1
     for factory in ("wrong_lrn", "wrong_third_convolution"):
-        found = search(residual_network(), spoiled(factory), compare=MEASURED)
-        assert found.nodes[-1].comparison.noise_ratio > 100 * _CLEARLY_WRONG
+        found = search(residual_network(), spoiled(factory), judgement=MEASURED)
+        assert found.nodes[-1].comparison.noise_ratio > 100 * CLEARLY_WRONG

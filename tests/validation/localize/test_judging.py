@@ -6,9 +6,8 @@ import numpy as np
 
 from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
-from normdeploy.validation.localize.judging import comparison_by
+from normdeploy.validation.localize.judging import by_rounding
 from normdeploy.validation.localize.submodels import with_outputs
-from normdeploy.validation.tolerance import Tolerance
 from tests.validation.networks import RESIDUAL_INPUTS, residual_network
 
 
@@ -21,17 +20,27 @@ def exposed():
 
 def test_inner_tensors_of_the_original_are_compared():
     part, whole, actual = exposed()
-    for compare in (comparison_by(None, 0), comparison_by(Tolerance(1e-5, 1e-5), 0)):
-        assert [found.wrong for found in compare(part, whole, RESIDUAL_INPUTS, actual).values()] == [0, 0]
-    actual["n"] = actual["n"] * np.float32(1.01)
-    found = comparison_by(None, 0)(part, whole, RESIDUAL_INPUTS, actual)
-    assert found["c1"].wrong == 0
-    assert found["n"].wrong > 0
+    judge = by_rounding(0)(part, whole, RESIDUAL_INPUTS)
+    assert [judge.compare(name, array).wrong for name, array in actual.items()] == [0, 0]
+    assert judge.compare("c1", actual["c1"]).wrong == 0
+    assert judge.compare("n", actual["n"] * np.float32(1.01)).wrong > 0
+
+
+def test_what_the_reference_makes_of_the_model_is_at_hand():
+    _, whole, _ = exposed()
+    other = inferred(residual_network(alpha=5e-2))
+    judge = by_rounding(0)(with_outputs(other, {"c1", "n"}), whole, RESIDUAL_INPUTS)
+    expected = Evaluator(other).run(RESIDUAL_INPUTS, ["c1", "n"])
+    assert {name: array.tolist() for name, array in judge.computed.items()} == {
+        name: array.tolist() for name, array in expected.items()
+    }
+    assert judge.compare("c1", judge.computed["c1"]).wrong == 0
+    assert judge.compare("n", judge.computed["n"]).wrong > 0
 
 
 def test_another_shape_is_wrong_in_every_element():
     part, whole, actual = exposed()
     actual["c1"] = actual["c1"][:1]
-    found = comparison_by(None, 0)(part, whole, RESIDUAL_INPUTS, actual)["c1"]
+    found = by_rounding(0)(part, whole, RESIDUAL_INPUTS).compare("c1", actual["c1"])
     assert found.wrong == found.elements == actual["c1"].size
     assert found.noise_ratio == math.inf

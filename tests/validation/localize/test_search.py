@@ -11,7 +11,7 @@ from normdeploy.backends.catalog import Backend
 from normdeploy.graph.inference import inferred
 from normdeploy.validation import check
 from normdeploy.validation.localize import runner, search_divergence
-from tests.validation.localize.fixed_tolerance import by_fixed_tolerance
+from tests.validation.localize.fixed_tolerance import ByFixedTolerance
 from tests.validation.networks import RESIDUAL_INPUTS, residual_network
 
 DIGITS = Path(__file__).parents[3] / "models" / "digits"
@@ -28,14 +28,14 @@ DIGITS = Path(__file__).parents[3] / "models" / "digits"
 def test_a_wrong_graph_comes_before_a_wrong_backend(alpha, factory, node, how):
     run = runner(Backend("spoiled", f"tests.validation.spoiled_backends:{factory}"), 300)
     deployed, original = inferred(residual_network(alpha)), inferred(residual_network())
-    first = search_divergence(deployed, original, RESIDUAL_INPUTS, run, by_fixed_tolerance).first
+    first = search_divergence(deployed, original, RESIDUAL_INPUTS, run, ByFixedTolerance).first
     assert (first.node, first.how) == (node, how)
 
 
 def test_a_model_that_is_its_own_reference_is_not_compared_with_itself():
     run = runner(Backend("right", "normdeploy.backends.onnxruntime:open_cpu"), 300)
     whole = inferred(residual_network())
-    found = search_divergence(whole, whole, RESIDUAL_INPUTS, run, by_fixed_tolerance)
+    found = search_divergence(whole, whole, RESIDUAL_INPUTS, run, ByFixedTolerance)
     assert found.first is None
     assert len(found.nodes) == 8, "each node once"
 

@@ -8,7 +8,6 @@ from onnx import helper
 from normdeploy.graph.constants import ConstantAnalysis
 from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
-from normdeploy.validation.localize.sizes import tensor_sizes
 from normdeploy.validation.localize.submodels import (
     chunks,
     is_separable,
@@ -126,9 +125,3 @@ def test_chunks_hold_no_more_than_the_limit_and_count_shared_tensors_once():
     assert chunks(needs, needs.__getitem__, sizes, 9) == [[1, 2, 3], [4], [5]]
     assert chunks(needs, needs.__getitem__, sizes, 6) == [[1, 2], [3], [4], [5]]
     assert chunks([], needs.__getitem__, sizes, 6) == []
-
-
-def test_sizes_are_those_of_the_reference():
-    whole = inferred(residual_network())
-    found = tensor_sizes(Evaluator(whole), RESIDUAL_INPUTS)
-    assert found == dict.fromkeys(("c1", "r1", "n", "c2", "t", "p", "c3", "y"), 2 * 8 * 6 * 6 * 8)
