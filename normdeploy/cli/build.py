@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,31 +13,17 @@ from normdeploy.cli.options import (
     completer,
     json_option,
     model_argument,
-    named_shape,
     output_option,
     plugins_option,
     shapes_option,
     timeout_option,
 )
 from normdeploy.cli.output import deliver, status
+from normdeploy.cli.ranges import shape_or_range
 from normdeploy.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from normdeploy.engine.shapes import Range
-
-_SIZES = re.compile(r"[0-9]+([xX][0-9]+)*")
-
-
-def _named_range(text: str) -> tuple[str, Range]:
-    """NAME:MIN:OPT:MAX, or NAME:SIZES for one shape only -> (name, range). A name may hold colons itself."""
-    from normdeploy.engine.shapes import Range
-
-    *name, smallest, best, largest = ("", "", *text.split(":"))
-    if any(name) and all(map(_SIZES.fullmatch, (smallest, best, largest))):
-        shapes = (named_shape(f"{text}:{sizes}")[1] for sizes in (smallest, best, largest))
-        return ":".join(name[2:]), Range(*shapes)
-    name_alone, shape = named_shape(text)
-    return name_alone, Range(shape, shape, shape)
+    from normdeploy.inputs.ranges import Range
 
 
 @click.command(name="build", cls=Verb)
@@ -52,7 +37,7 @@ def _named_range(text: str) -> tuple[str, Range]:
     "needs no GPU for it.",
 )
 @shapes_option(
-    "Of an input whose shape the model leaves open; a range as NAME:MIN:OPT:MAX.", value=_named_range
+    "Of an input whose shape the model leaves open; a range as NAME:MIN:OPT:MAX.", value=shape_or_range
 )
 @plugins_option("A plugin library to use instead of the model's functions. tensorrt only.")
 @click.option(
@@ -67,7 +52,7 @@ def command(
     model: str,
     output: str,
     backend: str | None,
-    shapes: Mapping[str, Range],
+    shapes: Mapping[str, Sequence[int] | Range],
     plugins: Sequence[str],
     timing_cache: str | None,
     timeout: float,

@@ -1,7 +1,7 @@
 """Building TensorRT engines, with a record of what went into them.
 
 builder.py   `build`: checks the arguments, and has a worker process build
-shapes.py    `Range`, and the shapes of a model's inputs that an engine is to take
+shapes.py    the shapes of a model's inputs that an engine is to take, each a `Range`
 record.py    `EngineRecord`: what was built of what, as JSON beside the engine; text.py prints it
 """
 
@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from normdeploy.engine.builder import build
 from normdeploy.engine.record import EngineRecord
-from normdeploy.engine.shapes import Range
+from normdeploy.inputs.ranges import Range
 
 __all__ = ["EngineRecord", "Range", "build"]

@@ -3,20 +3,15 @@
 import numpy as np
 import pytest
 
-from normdeploy.engine.shapes import Range, profile_shapes
+from normdeploy.engine.shapes import profile_shapes
 from normdeploy.errors import InputError, UsageError
 from normdeploy.inputs.declared import DeclaredInput
+from normdeploy.inputs.ranges import Range
 
 FLOAT32 = np.dtype(np.float32)
 X = DeclaredInput("x", FLOAT32, ("N", 3, None))
 FIXED = DeclaredInput("fixed", FLOAT32, (1, 8))
 UNKNOWN = DeclaredInput("unknown", FLOAT32, None)
-
-
-@pytest.mark.parametrize("bounds", [((2,), (1,), (3,)), ((1,), (3,), (2,)), ((1,), (1, 2), (3,))])
-def test_a_range_ascends(bounds):
-    with pytest.raises(UsageError, match="do not ascend"):
-        Range(*bounds)
 
 
 def test_one_shape_is_a_range_of_one():
