@@ -38,8 +38,8 @@ td { max-width: min(22rem, 70vw); overflow-wrap: break-word; }
 th { font-weight: 600; color: var(--faint); white-space: nowrap; background: var(--card); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 0 1rem;
-  align-items: start; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr));
+  gap: 0 1rem; align-items: start; }
 figure { margin: .75rem 0 0; padding: .75rem; background: var(--card); border-radius: .5rem; min-width: 0; }
 figcaption { font-size: .875rem; margin-bottom: .5rem; }
 figure svg { display: block; width: 100%; height: auto; max-width: 42rem; margin: 0 auto; }

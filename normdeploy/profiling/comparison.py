@@ -51,8 +51,8 @@ class LatencyComparison:
     def account(self) -> str:
         """The verdict in words, with the reason where nothing could be decided."""
         low, high = self.interval
-        known = low > 0 and math.isfinite(high)
-        return self.verdict if known else f"{self.verdict} shown: too few runs to tell"
+        undecided = self.verdict == "no difference" and (low <= 0 or not math.isfinite(high))
+        return f"{self.verdict} shown: too few runs to tell" if undecided else self.verdict
 
     def regressed(self, percent: float) -> bool:
         """Whether it is slower by more than this.

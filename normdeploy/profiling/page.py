@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from normdeploy.profiling.statistics import PERCENTILES, Floats, Summary
 from normdeploy.profiling.text import best_batch, mebibytes
 
 if TYPE_CHECKING:
+    from normdeploy.profiling.comparison import LatencyComparison
     from normdeploy.profiling.layers import Layer
     from normdeploy.profiling.report import BackendProfile, Change, Profile
 
@@ -34,8 +35,8 @@ _BAD = {"faster": 0, "no difference": 1, "slower": 2}
 _LATENCY = ("runs", "mean ms", "95 % from", "to", "min", *(f"p{p}" for p in PERCENTILES), "max", "per second")
 _REST = ("first run ms", "build ms", "warm-up runs", "peak memory MiB", "GPU memory MiB", "CUDA graph")
 _CHANGES = ("", "", "before ms", "now ms", "now / before", "99 % interval", "verdict")
-_LAYERS = ("step", "operator", "mean ms", "share", "nodes of the model", "normalization", "floor ms",
-           "floor/measured")  # fmt: skip
+_LAYERS = ("step", "operator", "mean ms", "share", "nodes of the model", "normalization")
+_ROOFLINE = ("floor ms", "floor/measured")
 
 
 def html(profile: Profile, max_latency: float | None = None) -> str:
@@ -80,11 +81,21 @@ def _comparison(profile: Profile) -> tuple[str, Tone]:
     """The worst of what was compared, in words."""
     change, worst = max(
         ((change, quantity) for change in profile.changes for quantity in change.quantities),
-        key=lambda compared: (_BAD[compared[1].verdict], compared[1].ratio),
+        key=lambda compared: _badness(compared[1]),
     )
     what = " ".join([_compared(change), worst.name] if len(profile.changes) > 1 else [worst.name])
     ratio = f"{what} is {worst.ratio:.3f} times that of {Path(change.against).name}"
     return f"{worst.account} ({ratio})", _TONES[worst.verdict]
+
+
+def _badness(quantity: LatencyComparison) -> tuple[int, float]:
+    """By the verdict, then the ratio; where nothing differs, by how well that is known, since a 99th
+    percentile of a few runs may have any ratio.
+    """
+    if quantity.verdict == "no difference":
+        low, high = quantity.interval
+        return _BAD[quantity.verdict], low - high
+    return _BAD[quantity.verdict], quantity.ratio
 
 
 def _compared(change: Change) -> str:
@@ -219,14 +230,16 @@ def _add_layers(page: Page, profile: Profile, backend: BackendProfile) -> None:
     if not backend.layers:
         return
     page.add_heading(f"Layers: {profile.label(backend)}")
-    slowest = sorted(backend.layers, key=lambda layer: -layer.mean_ms)[:_BARS]
+    layers = sorted(backend.layers, key=lambda layer: -layer.mean_ms)
     labels = [
         f"{'★ ' if layer.normalization and not layer.fused else ''}{', '.join(layer.nodes) or layer.name}"
-        for layer in slowest
+        for layer in layers[:_BARS]
     ]
-    figure = charts.bars(labels, [layer.mean_ms for layer in slowest], x="ms")
+    figure = charts.bars(labels, [layer.mean_ms for layer in layers[:_BARS]], x="ms")
     page.add_figure(figure, "Slowest steps; ★ normalization")
-    page.add_table(_LAYERS, [list(_layer(layer)) for layer in backend.layers])
+    has_floors = any(layer.roofline for layer in layers)
+    rows = [[*_layer(layer), *(_floor(layer) if has_floors else ())] for layer in layers]
+    page.add_table((*_LAYERS, *(_ROOFLINE if has_floors else ())), rows)
 
 
 def _layer(layer: Layer) -> Iterator[str]:
@@ -236,8 +249,12 @@ def _layer(layer: Layer) -> Iterator[str]:
     yield f"{layer.share:.1%}"
     yield ", ".join(layer.nodes)
     yield f"{layer.normalization}{', fused' * layer.fused}" if layer.normalization else ""
-    yield f"{layer.roofline.floor_ms:.3g}" if layer.roofline else ""
-    yield f"{layer.roofline.share:.0%}" if layer.roofline else ""
+
+
+def _floor(layer: Layer) -> tuple[str, str]:
+    """How fast the memory lets a step be, where that is known."""
+    found = layer.roofline
+    return (f"{found.floor_ms:.3g}", f"{found.share:.0%}") if found else ("", "")
 
 
 def _add_failures(page: Page, profile: Profile) -> None:
@@ -252,11 +269,22 @@ def _add_failures(page: Page, profile: Profile) -> None:
 
 def _add_environment(page: Page, profile: Profile) -> None:
     page.add_heading("Measured on")
-    rows = [[name, str(value)] for name, value in profile.environment.items() if value not in (None, [], {})]
+    rows = [
+        [name, _fact(value)] for name, value in profile.environment.items() if value not in (None, [], {})
+    ]
     versions = {
         library: version for backend in profile.backends for library, version in backend.versions.items()
     }
-    page.add_table(["", ""], [*rows, *([name, value] for name, value in versions.items())])
+    page.add_table(["what", "value"], [*rows, *([name, value] for name, value in versions.items())])
+
+
+def _fact(value: object) -> str:
+    """A value of the environment in words: numbers short, what is listed with commas."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_fact(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_fact, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _latencies(backend: BackendProfile) -> Floats:

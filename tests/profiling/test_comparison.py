@@ -109,3 +109,18 @@ def test_a_bound_that_is_not_known_decides_nothing():
 def test_each_common_percentile_is_compared():
     one = {"p50": (1.0, (0.9, 1.1)), "p90": (1.0, (0.9, 1.1))}
     assert [found.name for found in compare_percentiles(one, {"p50": one["p50"]})] == ["p50"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "account"),
+    [
+        ((2.0, math.inf), "slower"),
+        ((0.0, 0.5), "faster"),
+        ((0.5, math.inf), "no difference shown: too few runs to tell"),
+        ((0.0, 1.5), "no difference shown: too few runs to tell"),
+        ((0.5, 1.5), "no difference"),
+    ],
+)
+def test_too_few_runs_are_a_reason_where_nothing_is_decided(interval, account):
+    ratio = 0.3 if account == "faster" else 3.0
+    assert LatencyComparison("p99", 1.0, ratio, ratio, interval).account == account

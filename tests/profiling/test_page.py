@@ -1,5 +1,6 @@
 """The page that `profile --html` writes: its badge, and latencies over time."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import normdeploy as nd
 from normdeploy.profiling.comparison import LatencyComparison
+from normdeploy.profiling.layers import Layer
 from normdeploy.profiling.page import over_time
 from normdeploy.profiling.report import Change
 from tests.builders import conv_lrn
@@ -46,6 +48,34 @@ def test_the_badge_is_the_comparison(profile, compared, shown):
 def test_the_badge_of_several_backends_is_the_worst(profile):
     assert badge(profile, one=FASTER, two=SLOWEST, three=SLOWER).startswith('bad">slower (two p50 is 2.000')
     assert badge(profile, one=FASTER, two=SAME).startswith('note">no difference (two p50')
+
+
+def test_a_ratio_that_is_hardly_known_is_not_the_badge(profile):
+    """As that of the 99th percentile of a few runs."""
+    vague = LatencyComparison("p99", 1.0, 2.7, 2.7, (0.5, 5.0))
+    unknown = LatencyComparison("p95", 1.0, 2.7, 2.7, (0.0, math.inf))
+    assert {quantity.verdict for quantity in (vague, unknown)} == {"no difference"}
+    assert badge(profile, one=vague, two=SAME, three=unknown) == (
+        'note">no difference (two p50 is 1.000 times that of old.onnx)'
+    )
+    assert badge(profile, one=vague, two=SLOWER).startswith('bad">slower (two p50 is 1.500')
+
+
+def test_the_layers_are_in_the_order_of_their_time_without_columns_that_are_empty(profile):
+    (backend,) = profile.backends
+    layers = [Layer(name, "Op", mean, 0.1, (), None, False) for name, mean in (("first", 1.0), ("slow", 3.0))]
+    page = replace(profile, backends=[replace(backend, layers=layers)]).html()
+    table = page[page.index("nodes of the model") :]
+    assert table.index(">slow<") < table.index(">first<")
+    assert "floor" not in page
+
+
+def test_what_it_was_measured_on_is_in_words(profile):
+    facts = {"load_average": [1.23456789, 2.0], "thread_variables": {"OMP_NUM_THREADS": "1"}, "gpus": []}
+    page = replace(profile, environment=facts).html()
+    assert "1.235, 2<" in page
+    assert "OMP_NUM_THREADS 1<" in page
+    assert not set("[]{}") & set(page[page.index("Measured on") :])
 
 
 def test_without_a_comparison_it_says_whether_the_numbers_are_stable(profile):
