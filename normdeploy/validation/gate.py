@@ -58,7 +58,8 @@ class Gate:
     def __str__(self) -> str:
         parts = []
         if self.max_flips is not None:
-            parts.append(f"at most {self.flips_text()} flips")
+            one = self.max_flips == 1 and not self.flips_are_percent
+            parts.append(f"at most {self.flips_text()} flip{'' if one else 's'}")
         if self.max_accuracy_drop is not None:
             parts.append(f"an accuracy drop of at most {self.max_accuracy_drop:g}")
         return " and ".join(parts)

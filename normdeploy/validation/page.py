@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
 from normdeploy.validation.distribution import EDGES, Distribution
-from normdeploy.validation.text import divergence_line, title
+from normdeploy.validation.text import divergence_line, gate_lines, title
 
 if TYPE_CHECKING:
     from normdeploy.validation.localize import Localization
@@ -44,6 +45,8 @@ def html(report: CheckReport) -> str:
     page.add_badge(report.verdict, _TONES[report.verdict])
     for remark in report.remarks:
         page.add_text(remark, "note")
+    for line in gate_lines(report):
+        page.add_text(line)
     for backend in report.backends:
         if backend.first_divergence is not None:
             page.add_text(f"{backend.name}: {divergence_line(backend)}")
@@ -67,12 +70,15 @@ def _add_backends(page: Page, report: CheckReport) -> None:
     if report.reference_accuracy is not None:
         rows.append(["reference", "", f"{report.reference_accuracy:.2%}", "–", "NumPy in float64"])
     for backend in report.backends:
-        known = backend.accuracy is not None
-        counted = [f"{backend.accuracy:.2%}", str(backend.flips)] if known else ["–", "–"]
-        rows.append([backend.name, Cell(backend.status, _TONES[backend.status]), *counted, _why(backend)])
-    if report.reference_accuracy is None:
-        headings, rows = [*headings[:2], headings[-1]], [[*row[:2], row[-1]] for row in rows]
-    page.add_table(headings, rows)
+        accuracy = "–" if backend.accuracy is None else f"{backend.accuracy:.2%}"
+        flips = "–" if backend.flips is None else str(backend.flips)
+        status = Cell(backend.status, _TONES[backend.status])
+        rows.append([backend.name, status, accuracy, flips, _why(backend)])
+    used = [
+        heading not in ("accuracy", "flips") or any(row[column] != "–" for row in rows)
+        for column, heading in enumerate(headings)
+    ]
+    page.add_table(list(compress(headings, used)), [list(compress(row, used)) for row in rows])
 
 
 def _why(backend: BackendReport) -> str:
@@ -116,7 +122,7 @@ def _add_errors(page: Page, backend: BackendReport) -> None:
         drawn = [output for output in drawn if output in worst]
     for output in drawn:
         if output.distribution.counts.any():
-            page.add_figure(_histogram(output.distribution), f"Errors of output {output.name}")
+            page.add_figure(_histogram(output.distribution), f"Errors of output '{output.name}'")
         page.add_figure(*_scatter(backend.name, output.name, output.distribution))
 
 
@@ -142,7 +148,7 @@ def _scatter(backend: str, output: str, distribution: Distribution) -> tuple[Svg
     if distribution.exact == distribution.elements:
         shown += "; every element is exact"
     figure = charts.scatter(reference, actual, x="reference", y=backend)
-    return figure, f"Output {output} against the reference, {shown}"
+    return figure, f"Output '{output}' against the reference, {shown}"
 
 
 def _along_the_graph(found: Localization) -> tuple[Svg, str]:

@@ -30,8 +30,12 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
         InputError: interfaces that do not match.
     """
     left = dict(names)
-    if len(set(left.values())) < len(left):
-        raise UsageError("map: a name of the reference stands for two of the model")
+    for new, old in left.items():
+        other = next(each for each, same in left.items() if same == old)
+        if other != new:
+            raise UsageError(
+                f"map: a name of the reference stands for two of the model: '{old}' for '{other}' and '{new}'"
+            )
     remarks: list[str] = []
     renamed: dict[ir.Value, str] = {}
     for what, ours, theirs in (

@@ -39,6 +39,8 @@ def test_both_are_said():
 
 def test_as_text_and_json():
     assert str(given_gate(3, None)) == "at most 3 flips"
+    assert str(given_gate(1, None)) == "at most 1 flip"
+    assert str(given_gate("1%", None)) == "at most 1% flips"
     assert str(given_gate("0.5%", 0.01)) == "at most 0.5% flips and an accuracy drop of at most 0.01"
     assert given_gate("0.50%", None).to_json() == {"max_flips": "0.5%", "max_accuracy_drop": None}
     assert given_gate(1000000, None).to_json()["max_flips"] == "1000000"

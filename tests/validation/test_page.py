@@ -57,6 +57,13 @@ def test_a_backend_that_is_not_there_and_labels():
     assert "accuracy" in page
 
 
+def test_a_gate_and_flips_without_labels():
+    page = check(residual_network(), backends=["onnxruntime"], max_flips="50%").html()
+    assert "gate of at most 50% flips for onnxruntime: met" in page
+    assert ">flips<" in page
+    assert ">accuracy<" not in page
+
+
 def test_per_node_errors_of_a_spoiled_backend(monkeypatch):
     backend = catalog.Backend("spoiled", "tests.validation.spoiled_backends:wrong_third_convolution")
     monkeypatch.setitem(catalog.BACKENDS, "spoiled", backend)

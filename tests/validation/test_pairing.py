@@ -87,7 +87,7 @@ def test_a_tensor_inside_a_subgraph_makes_way_too():
         (TWO, OTHERS, {"sum": "plus"}, "different outputs"),
         (TWO, TWO, {"sum": "a"}, "'sum=a' is no pair of inputs or outputs"),
         (TWO, TWO, {"sum": "total"}, "'sum=total' is no pair of inputs or outputs: the model has 'a', 'b'"),
-        (TWO, TWO, {"sum": "sum", "a": "sum"}, "a name of the reference stands for two of the model"),
+        (TWO, TWO, {"sum": "sum", "a": "sum"}, "for two of the model: 'sum' for 'sum' and 'a'"),
         (TWO, TWO, {"sum": "difference"}, "different outputs"),
     ],
 )  # fmt: skip
