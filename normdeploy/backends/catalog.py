@@ -27,6 +27,7 @@ class Backend:
         needs_gpu: whether it runs on NVIDIA's GPUs only.
         takes_plugins: whether its factory has an argument `plugins`.
         takes_optimize: whether its factory has an argument `optimize`.
+        takes_shapes: whether its factory has an argument `shapes`.
         options: the factory's further arguments.
     """
 
@@ -38,6 +39,7 @@ class Backend:
     needs_gpu: bool = False
     takes_plugins: bool = False
     takes_optimize: bool = False
+    takes_shapes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self, *, without_gpu: bool = False) -> str | None:
@@ -68,6 +70,16 @@ class Backend:
             return None
         return replace(self, options={**self.options, "optimize": False})
 
+    def with_shapes(self, ranges: Mapping[str, Sequence[Sequence[int]]]) -> Backend:
+        """The same backend, prepared for all shapes of a range at once, if it can be.
+
+        Args:
+            ranges: the smallest, the usual and the largest shape of each input whose shape is open.
+        """
+        if not ranges or not self.takes_shapes:
+            return self
+        return replace(self, options={**self.options, "shapes": ranges})
+
     def start(self, model: Path, timeout: float) -> WorkerSession:
         """Start its process, which begins to load the model.
 
@@ -93,6 +105,7 @@ def _tensorrt(library: Library, function: str) -> Backend:
         library.extra,
         needs_gpu=True,
         takes_plugins=library.takes_plugins,
+        takes_shapes=True,
     )
 
 

@@ -16,7 +16,7 @@ from normdeploy.backends.tensorrt.plugins import plugin_libraries
 from normdeploy.backends.worker_session import WorkerSession
 from normdeploy.choices import BUILD_TIMEOUT
 from normdeploy.engine.record import EngineRecord, sha256
-from normdeploy.engine.shapes import Range, profile_shapes
+from normdeploy.engine.shapes import profile_shapes
 from normdeploy.errors import BackendFailure, BackendUnavailable, UsageError, suggestion
 from normdeploy.files import staged
 from normdeploy.graph.external_data import external_files

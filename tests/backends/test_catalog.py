@@ -96,6 +96,14 @@ def test_plugins_go_to_the_backends_that_use_them(tmp_path):
         assert find(name).with_plugins([library]).options == {}
 
 
+def test_ranges_of_shapes_go_to_the_backends_that_build_engines_for_them():
+    ranges = {"x": ((1, 3), (2, 3), (4, 3))}
+    for name in ("tensorrt", "tensorrt-rtx"):
+        assert find(name).with_shapes(ranges).options == {"shapes": ranges}
+        assert find(name).with_shapes({}).options == {}
+    assert find("onnxruntime").with_shapes(ranges).options == {}
+
+
 def test_onnxruntime_can_do_without_optimizations():
     assert find("onnxruntime").unoptimized().options == {"optimize": False}
     assert find("onnxruntime-cuda").unoptimized().name == "onnxruntime-cuda"

@@ -9,7 +9,7 @@ from typing import Any
 from normdeploy.backends.cuda import CudaError, Gpu
 from normdeploy.backends.device import Device
 from normdeploy.backends.session import LayerTime
-from normdeploy.backends.tensorrt.engine import build_engine, deserialize
+from normdeploy.backends.tensorrt.engine import ShapeRange, build_engine, deserialize
 from normdeploy.backends.tensorrt.execution import Execution, Phases
 from normdeploy.backends.tensorrt.layers import layer_recorder, layer_times
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
@@ -18,37 +18,46 @@ from normdeploy.dtypes import Array
 from normdeploy.errors import BackendCrashed, BackendUnavailable, ModelError
 
 
-def open_tensorrt(model: Path, plugins: Sequence[str] = ()) -> TensorRtSession:
+def open_tensorrt(
+    model: Path, plugins: Sequence[str] = (), shapes: Mapping[str, ShapeRange] | None = None
+) -> TensorRtSession:
     """A session in TensorRT.
 
     Args:
         model: the ONNX file.
         plugins: plugin libraries, whose operators replace the model's functions of the same names.
+        shapes: see `TensorRtSession`.
 
     Raises:
         MissingDependencyError, BackendUnavailable, ModelError, BackendCrashed: see `TensorRtSession`.
     """
-    return TensorRtSession(LIBRARIES["tensorrt"], model, [Path(plugin) for plugin in plugins])
+    return TensorRtSession(LIBRARIES["tensorrt"], model, [Path(plugin) for plugin in plugins], shapes)
 
 
-def open_tensorrt_rtx(model: Path) -> TensorRtSession:
+def open_tensorrt_rtx(model: Path, shapes: Mapping[str, ShapeRange] | None = None) -> TensorRtSession:
     """A session in TensorRT-RTX.
 
+    Args:
+        model: the ONNX file.
+        shapes: see `TensorRtSession`.
+
     Raises:
         MissingDependencyError, BackendUnavailable, ModelError, BackendCrashed: see `TensorRtSession`.
     """
-    return TensorRtSession(LIBRARIES["tensorrt-rtx"], model, [])
+    return TensorRtSession(LIBRARIES["tensorrt-rtx"], model, [], shapes)
 
 
 class TensorRtSession:
     """A model on the first GPU, in an engine for exactly the shapes of its inputs.
 
-    Inputs of other shapes than before get a new engine, which takes the place of the last one.
+    Inputs of other shapes than before get a new engine, which takes the place of the last one; unless ranges
+    of shapes are given: then one engine and one context serve all of them, as a deployment has it.
 
     Args:
         library: TensorRT or TensorRT-RTX.
         model: the ONNX file.
         plugins: plugin libraries, whose operators replace the model's functions of the same names.
+        shapes: the range of shapes of each input whose shape is open; None for engines of one shape.
 
     Raises:
         MissingDependencyError, BackendUnavailable: it cannot work on this machine.
@@ -56,7 +65,13 @@ class TensorRtSession:
         BackendCrashed: no engine can be built.
     """
 
-    def __init__(self, library: Library, model: Path, plugins: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        library: Library,
+        model: Path,
+        plugins: Sequence[Path],
+        shapes: Mapping[str, ShapeRange] | None = None,
+    ) -> None:
         trt = library.load()
         try:
             self._gpu = Gpu()
@@ -75,6 +90,8 @@ class TensorRtSession:
             "driver's CUDA": self._gpu.driver_version,
             "GPU": self._gpu.name,
         }
+        self._ranges = shapes
+        self._context: Any = None
         self._shapes: dict[str, tuple[int, ...]] | None = None
         self._execution: Execution | None = None
         static = {name: tuple(tensor.shape) for name, tensor in self._model.inputs.items()}
@@ -126,16 +143,17 @@ class TensorRtSession:
         return self._execution, arrays
 
     def _build(self, shapes: Mapping[str, tuple[int, ...]]) -> Execution:
-        """Build an engine for exactly these shapes, in the place of the last one."""
+        """Memory for these shapes in the place of the last, and an engine for them if there is none."""
         model = self._model
         if self._execution is not None:
             self._execution.close()
         self._execution, self._shapes = None, dict(shapes)
-        exact = {name: (shape, shape, shape) for name, shape in shapes.items()}
-        engine = deserialize(model.trt, build_engine(model, exact).plan, model.messages, self._plugins)
-        context = engine.create_execution_context()
-        if context is None:
-            raise BackendCrashed(f"the engine gives no context: {model.messages.reason}")
+        if self._ranges is None:
+            self._context = None
+        if self._context is None:
+            exact = {name: (shape, shape, shape) for name, shape in shapes.items()}
+            self._context = self._new_context(self._ranges or exact)
+        context = self._context
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
                 raise BackendCrashed(f"input '{name}' of shape {shape} is refused: {model.messages.reason}")
@@ -146,6 +164,15 @@ class TensorRtSession:
             {name: (_fixed_shape(context, name), self._dtypes[name]) for name in model.outputs},
             model.messages,
         )
+
+    def _new_context(self, ranges: Mapping[str, ShapeRange]) -> Any:
+        """TensorRT's `IExecutionContext` of a new engine."""
+        model = self._model
+        engine = deserialize(model.trt, build_engine(model, ranges).plan, model.messages, self._plugins)
+        context = engine.create_execution_context()
+        if context is None:
+            raise BackendCrashed(f"the engine gives no context: {model.messages.reason}")
+        return context
 
 
 def _fixed_shape(context: Any, name: str) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def ask(
     """
     entries: list[Invariant] = []
     for backend, is_right in backends:
-        with KeptSession(backend, model, timeout) as session:
+        with KeptSession(backend.with_shapes(questions.profile), model, timeout) as session:
             entries += examine(
                 questions,
                 backend.name,

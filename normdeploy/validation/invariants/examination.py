@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from normdeploy.dtypes import Array
-from normdeploy.errors import BackendFailure
+from normdeploy.errors import BackendFailure, ModelError
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.invariants.finding import Finding
 from normdeploy.validation.invariants.questions import Questions
@@ -160,8 +160,8 @@ class _Examination:
         what = f"with {len(names)} inner tensor{'s' * (len(names) != 1)} as further outputs"
         try:
             answer = run(self._subject.inputs)
-        except BackendFailure as failure:
-            finding.skip(f"the backend does not take the model {what}: {failure.reason}")
+        except (BackendFailure, ModelError) as failure:
+            finding.skip(f"the backend does not take the model {what}: {failure}")
             return
         for name, found in self._compared_whole(finding, answer, what):
             finding.add(name, found, what, "those of the model as it is")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from normdeploy.budget import restart_clock
@@ -14,7 +15,7 @@ from normdeploy.inputs.declared import DeclaredInput
 from normdeploy.reference import Evaluator
 from normdeploy.validation.invariants.corners import Corner, corners
 from normdeploy.validation.invariants.extra_outputs import with_extra_outputs
-from normdeploy.validation.invariants.subject import Sizes, Subject, subject_of
+from normdeploy.validation.invariants.subject import ONE, PAIR, Sizes, Subject, subject_of
 from normdeploy.validation.invariants.two_runs import TwoRuns, quietly
 from normdeploy.validation.judge import Case, Judge
 from normdeploy.validation.quantization import is_quantized
@@ -22,6 +23,7 @@ from normdeploy.validation.tolerance import Tolerance
 
 Arrays = Mapping[str, Array]
 
+Shape = tuple[int, ...]
 ShapeRange = tuple[Sequence[int], Sequence[int]]
 """The smallest and the largest shape of an input."""
 
@@ -38,6 +40,8 @@ class Questions:
         with_extra_outputs: the model with inner tensors as further outputs.
         extra_outputs: their names.
         why_no_extra: why there are none.
+        profile: the smallest, the usual and the largest shape of each input in all of this; empty where the
+            shapes are always the same.
     """
 
     subject: Subject
@@ -47,6 +51,7 @@ class Questions:
     with_extra_outputs: ir.Model
     extra_outputs: Sequence[str]
     why_no_extra: str
+    profile: Mapping[str, tuple[Shape, Shape, Shape]]
 
 
 def questions_about(
@@ -92,7 +97,21 @@ def questions_about(
         model,
         names,
         why_no_extra,
+        _profile(subject, [corner.inputs for corner, _ in judged]),
     )
+
+
+def _profile(subject: Subject, others: Sequence[Arrays]) -> dict[str, tuple[Shape, Shape, Shape]]:
+    """The range of shapes of each input, if any has more than one."""
+    batches = [subject.inputs, *others]
+    if subject.batch is not None and subject.batch.fixed is None:
+        batches += [subject.batch.take(subject.inputs, part) for part in (ONE, PAIR)]
+    profile = {}
+    for name, usual in subject.inputs.items():
+        sizes = np.array([batch[name].shape for batch in batches]).reshape(len(batches), usual.ndim)
+        smallest, largest = (tuple(map(int, end)) for end in (sizes.min(axis=0), sizes.max(axis=0)))
+        profile[name] = (smallest, usual.shape, largest)
+    return profile if any(smallest != largest for smallest, _, largest in profile.values()) else {}
 
 
 def _case(judge: Judge, corner: Corner) -> Case | str:

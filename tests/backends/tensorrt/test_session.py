@@ -49,14 +49,19 @@ class Engine:
 def opened(host_gpu, monkeypatch, tmp_path):
     """Open a model with an open batch; `unknown`: the output's size depends on the data."""
 
-    def opener(unknown=False):
-        monkeypatch.setattr(session_module, "build_engine", lambda *_: SimpleNamespace(plan=b""))
+    def opener(unknown=False, shapes=None, built=None):
+        def build(_, ranges):
+            if built is not None:
+                built.append(ranges)
+            return SimpleNamespace(plan=b"")
+
+        monkeypatch.setattr(session_module, "build_engine", build)
         monkeypatch.setattr(session_module, "deserialize", lambda *_: Engine(host_gpu, unknown))
         shape = ["N", 3]
         path = tmp_path / "model.onnx"
         node = helper.make_node("Relu", ["x"], ["y"])
         onnx.save(model([node], {"x": (TensorProto.FLOAT, shape)}, {"y": (TensorProto.FLOAT, shape)}), path)
-        return open_tensorrt_rtx(path)
+        return open_tensorrt_rtx(path, shapes)
 
     return opener
 
@@ -94,3 +99,22 @@ def test_another_shape_gets_memory_and_a_graph_of_its_own(opened, counters):
 def test_an_output_whose_size_depends_on_the_data(opened):
     with pytest.raises(ModelError, match="output 'y' has a shape that depends on the data"):
         opened(unknown=True).run(rows(2))
+
+
+def test_one_engine_serves_a_range_of_shapes(opened, counters):
+    ranges, built = {"x": ((1, 3), (2, 3), (5, 3))}, []
+    session = opened(shapes=ranges, built=built)
+    held = None
+    for count in (2, 5, 1, 2):
+        np.testing.assert_array_equal(session.run(rows(count))["y"], rows(count)["x"])
+        held = held or counters.live_objects()
+        assert counters.live_objects() == held, "the memory is replaced"
+    assert built == [ranges]
+
+
+def test_without_a_range_each_shape_has_an_engine(opened):
+    built = []
+    session = opened(built=built)
+    for count in (2, 2, 5):
+        session.run(rows(count))
+    assert built == [{"x": ((count, 3),) * 3} for count in (2, 5)]

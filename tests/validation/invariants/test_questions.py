@@ -135,3 +135,9 @@ def test_quantized_models_are_not_asked_for_inner_tensors():
     }"""
     found = questions(parsed(graph), [{"x": np.ones((1, 2), np.float32)}])
     assert (found.extra_outputs, "quantized" in found.why_no_extra) == ([], True)
+
+
+def test_the_range_of_all_shapes():
+    found = questions(conv_lrn(spatial="S"), [X])
+    assert found.profile == {"x": ((1, 3, 3, 3), (3, 3, 6, 6), (3, 3, 7, 7))}
+    assert questions(conv_lrn(batch=2), [{"x": np.repeat(X["x"], 2, axis=0)}]).profile == {}
