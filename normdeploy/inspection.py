@@ -43,12 +43,14 @@ class ModelInspection(Result):
         contents: inputs, outputs, weights, operators.
         normalizations: every normalization layer, those in subgraphs and functions too.
         half_precision: what float16 would do to those of the main graph.
+        remarks: how the data was taken, a line each.
     """
 
     model: str
     contents: Inventory
     normalizations: Sequence[Normalization]
     half_precision: Sequence[HalfPrecision]
+    remarks: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of the plain types that JSON has."""
@@ -66,6 +68,7 @@ class ModelInspection(Result):
             ],
             "normalizations": [layer.to_json() for layer in self.normalizations],
             "half_precision": [finding.to_json() for finding in self.half_precision],
+            "remarks": list(self.remarks),
         }
         return {name: finite(value) for name, value in document.items()}
 
@@ -119,11 +122,12 @@ def inspect(
     """
     graph = inferred(model)
     with refused_if_invalid(model):
+        remarks: Sequence[str] = ()
         if data is None:
-            half_precision = static_findings(graph)
+            found = static_findings(graph)
         else:
-            half_precision = findings_on_data(graph, data, progress, Preparation(preprocess))
-        return ModelInspection(model_name(model), inventory(graph), normalizations(graph), half_precision)
+            found, remarks = findings_on_data(graph, data, progress, Preparation(preprocess))
+        return ModelInspection(model_name(model), inventory(graph), normalizations(graph), found, remarks)
 
 
 def _parts(found: ModelInspection) -> Iterator[RenderableType]:
@@ -134,6 +138,8 @@ def _parts(found: ModelInspection) -> Iterator[RenderableType]:
         yield _comparison(found.normalizations)
     else:
         yield Text("no normalization layers")
+    for remark in found.remarks:
+        yield Text(f"note: {remark}")
     yield from warnings(found.half_precision)
 
 
@@ -147,10 +153,20 @@ def _contents(contents: Inventory) -> Iterator[RenderableType]:
         for port in ports:
             yield Text(f"{kind} {port.name}: {port.type} {format_dims(port.dims)}")
     for weights in contents.initializers:
-        size = f"{weights.bytes / 2**20:,.2f} MiB"
         tensors = f"{weights.tensors:,} tensor{'s' * (weights.tensors != 1)}"
-        yield Text(f"initializers: {tensors} of {weights.type}, {weights.elements:,} elements, {size}")
+        elements = f"{weights.elements:,} element{'s' * (weights.elements != 1)}"
+        yield Text(f"initializers: {tensors} of {weights.type}, {elements}, {_size(weights.bytes)}")
     yield counts_table("operator", {"nodes": contents.operators})
+
+
+def _size(nbytes: int) -> str:
+    """In the largest unit of which it has one at least."""
+    size, unit = float(nbytes), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{nbytes} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
 
 
 def _layers(layers: Sequence[Normalization]) -> Table:

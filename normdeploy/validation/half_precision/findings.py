@@ -140,7 +140,7 @@ def findings_on_data(
     data: Data,
     progress: Callable[[int, int | None], None] | None = None,
     preparation: Preparation | None = None,
-) -> list[HalfPrecision]:
+) -> tuple[list[HalfPrecision], list[str]]:
     """What the reference meets on a user's inputs.
 
     Args:
@@ -148,6 +148,9 @@ def findings_on_data(
         data: what the user brings.
         progress: called with the number of samples done and of all samples, None where that is not known.
         preparation: what is done to the data first.
+
+    Returns:
+        The findings, and what a user should know of how the data was taken.
 
     Raises:
         InputError: arrays that do not fit the model.
@@ -161,7 +164,7 @@ def findings_on_data(
             done += batch.samples
             if progress is not None:
                 progress(done, samples.count)
-    return watch.findings()
+    return watch.findings(), samples.remarks
 
 
 def _is_watched(node: ir.Node) -> bool:

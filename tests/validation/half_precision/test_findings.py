@@ -55,9 +55,10 @@ def test_every_layer_of_a_model_is_watched_over_all_batches():
 def test_data_of_several_batches_is_watched_as_a_whole():
     x = np.concatenate([np.ones((64, 6, 3, 3), np.float32), np.full((1, 6, 3, 3), 300, np.float32)])
     seen = []
-    found = findings_on_data(network(), {"x": x}, lambda done, total: seen.append((done, total)))
+    found, remarks = findings_on_data(network(), {"x": x}, lambda done, total: seen.append((done, total)))
     assert found == list(watched(network(), x[:64], x[64:]).values())
     assert seen == [(64, 65), (65, 65)]
+    assert remarks == []
 
 
 def test_the_advice_is_right():
