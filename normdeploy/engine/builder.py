@@ -23,6 +23,7 @@ from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, load, model_name, on_disk
 from normdeploy.inputs.declared import declared_inputs
+from normdeploy.inputs.ranges import Range
 
 _COMPILER = "normdeploy.backends.tensorrt.compiler:open_compiler"
 
