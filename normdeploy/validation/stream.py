@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.budget import restart_clock
+from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
 from normdeploy.inputs.samples import Batch, Samples
 from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
@@ -27,10 +28,16 @@ class Streamed:
     Args:
         samples: how many there were; those that were put through, where nobody knew before.
         accuracy: the reference's, with labels.
+        first: the first batches' inputs, for examinations that need a few.
     """
 
     samples: int
     accuracy: float | None
+    first: Sequence[Mapping[str, Array]] = ()
+
+
+_KEPT = 3
+"""Batches whose inputs are kept."""
 
 
 def stream(
@@ -55,6 +62,7 @@ def stream(
         InputError: classes are compared, and no output has scores; or data that does not fit.
     """
     tally, scores, done = Tally(), None, 0
+    first: list[Mapping[str, Array]] = []
     for batch in samples.batches:
         if not any(run.alive for run in runs):
             break
@@ -71,9 +79,11 @@ def stream(
         for run in runs:
             run.judge(batch, case, scores, predicted)
         done += batch.samples
+        if len(first) < _KEPT:
+            first.append(batch.inputs)
         if progress is not None:
             progress(done, samples.count)
-    return Streamed(done if samples.count is None else samples.count, tally.accuracy)
+    return Streamed(done if samples.count is None else samples.count, tally.accuracy, first)
 
 
 def _scores(expected: Mapping[str, Any], batch: Batch) -> str:
