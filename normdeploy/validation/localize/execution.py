@@ -9,7 +9,7 @@ import onnx_ir as ir
 from normdeploy.backends.catalog import Backend
 from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
-from normdeploy.errors import BackendCrashed
+from normdeploy.errors import BackendCrashed, ModelError
 from normdeploy.files import scratch_folder
 from normdeploy.graph.io import save
 from normdeploy.validation.localize.submodels import Submodel
@@ -36,7 +36,10 @@ def runner(backend: Backend, timeout: float) -> RunModel:
         restart_clock()
         with scratch_folder() as folder:
             path = folder / "submodel.onnx"
-            save(model, path)
+            try:
+                save(model, path)
+            except ModelError as error:  # without the name of a file that nobody will find
+                raise type(error)(str(error).removeprefix(f"{path}: ")) from error
             with backend.start(path, timeout) as session:
                 session.ready()
                 return session.run(inputs)

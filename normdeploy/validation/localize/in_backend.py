@@ -46,7 +46,7 @@ def localize_in_backend(
     remarks += alone.remarks
     first = alone.first
     if first is None:
-        prefixes = Prefixes(model, inputs, run, judgement, constant, alone.sizes)
+        prefixes = Prefixes(model, inputs, run, judgement, constant, alone.sizes, alone.shapes)
         with remarked("nodes were not searched together", remarks):
             first = prefixes.search(tell)
         remarks += prefixes.remarks

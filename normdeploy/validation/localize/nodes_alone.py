@@ -57,6 +57,7 @@ class NodesAlone:
         self.errors: list[NodeError] = []
         self.sizes: dict[str, int] = {}
         """Bytes, in the reference, of what the nodes compute that it has passed."""
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self._model = model
         self._inputs = inputs
         self._run = run
@@ -69,6 +70,7 @@ class NodesAlone:
         self._tensors: dict[str, Array] = {}
         self._group: list[int] = []
         self._held: set[str] = set()
+        self._of_constants: list[int] = []
 
     @property
     def remarks(self) -> list[str]:
@@ -76,7 +78,10 @@ class NodesAlone:
         return self._attempts.remarks
 
     def search(self) -> None:
-        """Look at the nodes in order, until one is clearly wrong.
+        """Look at the nodes in order, until one is clearly wrong; at those that compute constants last.
+
+        Runtimes fold these when they load a model, and the reference's constants, which the others are given,
+        may be large.
 
         Raises:
             NormdeployError: the reference cannot compute the model.
@@ -93,6 +98,9 @@ class NodesAlone:
         try:
             Evaluator(self._model).run(self._inputs, on_node=pass_node)
             self._flush()
+            for position in self._of_constants:
+                self._wait(position)
+            self._flush()
         except _Decided:
             pass
 
@@ -101,12 +109,21 @@ class NodesAlone:
         for value, array in zip(node.outputs, results, strict=False):
             if value.name:
                 self.sizes[value.name] = getattr(array, "nbytes", 0)
+                self.shapes[value.name] = np.shape(array)
                 self._tensors[value.name] = as_declared(array, value.dtype)
         if is_separable(node):
-            self._group.append(position)
-            self._held |= tensors_read(node) | {str(value.name) for value in node.outputs}
-            if sum(self.sizes.get(name, 0) for name in self._held) > CHUNK_BYTES:
-                self._flush()
+            if all(value.name in self._constant for value in node.outputs if value.name):
+                self._of_constants.append(position)
+            else:
+                self._wait(position)
+
+    def _wait(self, position: int) -> None:
+        """Let a node wait for others; run them if they are enough."""
+        node = self._nodes[position]
+        self._group.append(position)
+        self._held |= tensors_read(node) | {str(value.name) for value in node.outputs}
+        if sum(self.sizes.get(name, 0) for name in self._held) > CHUNK_BYTES:
+            self._flush()
 
     def _flush(self) -> None:
         """Run the nodes that wait; forget what no later node reads."""
@@ -123,7 +140,8 @@ class NodesAlone:
             raise _Decided from None
         done = max(group, default=-1) + 1
         for name in [name for name in self._tensors if self._last.get(name, -1) < done]:
-            del self._tensors[name]
+            if name not in self._constant:
+                del self._tensors[name]
         self._tell(done, len(self._nodes))
 
     def _apart(self, positions: Sequence[int]) -> Iterator[tuple[int, str, TensorComparison]]:
@@ -152,7 +170,7 @@ class NodesAlone:
         """The nodes' tensors, by name."""
         names = {name for position in positions for name in tensors_read(self._nodes[position])}
         tensors = {name: self._tensors[name] for name in names & self._tensors.keys()}
-        part = isolated_nodes(self._model, positions, tensors, self._embedded(tensors))
+        part = isolated_nodes(self._model, positions, tensors, self._embedded(tensors), self.shapes)
         inputs = {name: tensors[name] for name in part.inputs}
         actual = outputs_of(part, self._run(part.model, inputs))
         judge = self._judgement(part.model, part.model, inputs)

@@ -6,7 +6,7 @@ disturbed runs say of the tensors at many cuts is computed at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -37,6 +37,7 @@ class Prefixes:
         judgement: Judgement,
         constant: set[str],
         sizes: Mapping[str, int],
+        shapes: Mapping[str, Sequence[int]],
     ) -> None:
         self.remarks: list[str] = []
         self._model = model
@@ -45,6 +46,7 @@ class Prefixes:
         self._judgement = judgement
         self._constant = constant
         self._sizes = sizes
+        self._shapes = shapes
         self._refused = 0
 
     def search(self, tell: Progress) -> Divergence | None:
@@ -93,7 +95,7 @@ class Prefixes:
 
     def _wrong_tensor(self, count: int, compare: Callable[[str, Array], TensorComparison]) -> str | None:
         """The first wrong output of a prefix; None if all are right, or if the backend refuses it."""
-        part = prefix(self._model, count, self._constant)
+        part = prefix(self._model, count, self._constant, self._shapes)
         if not part.outputs:
             return None
         inputs = {name: self._inputs[name] for name in part.inputs}

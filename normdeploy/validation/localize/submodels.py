@@ -65,7 +65,11 @@ def is_separable(node: ir.Node) -> bool:
 
 
 def isolated_nodes(
-    model: ir.Model, positions: Collection[int], tensors: Mapping[str, Array], embedded: Collection[str]
+    model: ir.Model,
+    positions: Collection[int],
+    tensors: Mapping[str, Array],
+    embedded: Collection[str],
+    shapes: Mapping[str, Sequence[int]],
 ) -> Submodel:
     """Nodes of the main graph side by side, each on given tensors: none reads what another computes.
 
@@ -77,6 +81,7 @@ def isolated_nodes(
         positions: the nodes' places in the graph's order; all are separable.
         tensors: what they read, by name, in the declared types.
         embedded: names of tensors that become initializers of the submodel, in place of inputs.
+        shapes: of what they compute, by name; a file may declare others, or none, which no output may have.
     """
     part = model.clone()
     free_initializers(part)
@@ -94,19 +99,24 @@ def isolated_nodes(
     outputs = {}
     for value in results:
         outputs[f"{value.name}/alone"] = str(value.name)
+        if value.name is not None and value.name in shapes:
+            value.shape = ir.Shape(shapes[value.name])
         value.name = f"{value.name}/alone"
         graph.outputs.append(value)
     _drop_unused(graph)
     return Submodel(part, outputs)
 
 
-def prefix(model: ir.Model, count: int, constant: Collection[str]) -> Submodel:
+def prefix(
+    model: ir.Model, count: int, constant: Collection[str], shapes: Mapping[str, Sequence[int]]
+) -> Submodel:
     """The main graph's first nodes; its outputs are the tensors that the rest of the model takes from them.
 
     Args:
         model: the whole model, with its types inferred; it is not changed.
         count: how many nodes.
         constant: names of tensors that do not depend on the inputs; they are no outputs of the prefix.
+        shapes: of tensors by name, for outputs of which the model does not know the shape.
     """
     names = set(cut_tensors(model, count, constant))
     part = model.clone()
@@ -116,6 +126,9 @@ def prefix(model: ir.Model, count: int, constant: Collection[str]) -> Submodel:
     for node in reversed(nodes[count:]):
         graph.remove(node, safe=True)
     graph.outputs.extend(value for node in nodes[:count] for value in node.outputs if value.name in names)
+    for value in graph.outputs:
+        if value.shape is None and value.name is not None and value.name in shapes:
+            value.shape = ir.Shape(shapes[value.name])
     _drop_unused(graph)
     return Submodel(part, {str(value.name): str(value.name) for value in graph.outputs})
 

@@ -34,7 +34,7 @@ def tensors(whole, inputs=RESIDUAL_INPUTS):
 def test_isolated_nodes_compute_what_they_compute_in_the_model():
     whole = inferred(residual_network())
     expected = tensors(whole)
-    part = isolated_nodes(whole, range(len(whole.graph)), expected, set())
+    part = isolated_nodes(whole, range(len(whole.graph)), expected, set(), {})
     assert set(part.inputs) == {"x", "c1", "r1", "n", "c2", "t", "p", "c3"}
     actual = Evaluator(part.model).run({name: expected[name] for name in part.inputs})
     assert set(part.outputs.values()) == {"c1", "r1", "n", "c2", "t", "p", "c3", "y"}
@@ -45,7 +45,7 @@ def test_isolated_nodes_compute_what_they_compute_in_the_model():
 def test_isolated_nodes_do_not_read_each_other():
     whole = inferred(residual_network())
     given = tensors(whole) | {"r1": np.zeros((2, 8, 6, 6), np.float32)}
-    part = isolated_nodes(whole, [1, 2], given, set())
+    part = isolated_nodes(whole, [1, 2], given, set(), {})
     actual = Evaluator(part.model).run({name: given[name] for name in part.inputs})
     assert actual["r1/alone"].any(), "computed from c1"
     assert not actual["n/alone"].any(), "computed from the r1 that was given"
@@ -53,7 +53,7 @@ def test_isolated_nodes_do_not_read_each_other():
 
 def test_embedded_tensors_are_no_inputs():
     whole = inferred(residual_network())
-    part = isolated_nodes(whole, [2], tensors(whole), {"r1"})
+    part = isolated_nodes(whole, [2], tensors(whole), {"r1"}, {})
     assert part.inputs == []
     assert list(part.model.graph.initializers) == ["r1"]
 
@@ -63,7 +63,7 @@ def test_a_subgraph_is_given_what_it_reads_from_outside():
     position = next(index for index, node in enumerate(whole.graph) if node.op_type == "If")
     assert tensors_read(whole.graph[position]) == {"g", "r", "one"}
     expected = tensors(whole, {"x": np.ones((2, 3), np.float32)})
-    part = isolated_nodes(whole, [position], expected, set())
+    part = isolated_nodes(whole, [position], expected, set(), {})
     assert set(part.inputs) == {"g", "r"}
     actual = Evaluator(part.model).run({name: expected[name] for name in part.inputs})
     np.testing.assert_allclose(actual["b/alone"], expected["b"], rtol=1e-6)
@@ -72,7 +72,7 @@ def test_a_subgraph_is_given_what_it_reads_from_outside():
 @pytest.mark.parametrize("count", range(1, 9))
 def test_a_prefix_gives_what_the_rest_needs(count):
     whole = inferred(residual_network())
-    part = prefix(whole, count, ConstantAnalysis(whole).names())
+    part = prefix(whole, count, ConstantAnalysis(whole).names(), {})
     needed = {name for node in list(whole.graph)[count:] for name in tensors_read(node)} | {"y"}
     computed = {value.name for node in list(whole.graph)[:count] for value in node.outputs}
     assert set(part.outputs) == needed & computed
@@ -88,8 +88,8 @@ def test_weights_listed_as_inputs_are_not_asked_for():
     for tensor in proto.graph.initializer:
         proto.graph.input.append(helper.make_tensor_value_info(tensor.name, FLOAT, tensor.dims))
     whole = inferred(proto)
-    assert prefix(whole, 3, set()).inputs == ["x"]
-    assert isolated_nodes(whole, [0], tensors(whole), set()).inputs == ["x"]
+    assert prefix(whole, 3, set(), {}).inputs == ["x"]
+    assert isolated_nodes(whole, [0], tensors(whole), set(), {}).inputs == ["x"]
 
 
 def test_nodes_with_tensors_of_unknown_type_or_without_inputs_are_not_separable():
@@ -114,8 +114,8 @@ def test_with_outputs_exposes_tensors_and_leaves_the_model_alone():
 def test_cutting_does_not_change_the_model():
     whole = inferred(residual_network())
     before = ir.to_proto(whole).SerializeToString()
-    isolated_nodes(whole, [2], tensors(whole), {"r1"})
-    prefix(whole, 3, set())
+    isolated_nodes(whole, [2], tensors(whole), {"r1"}, {})
+    prefix(whole, 3, set(), {})
     assert ir.to_proto(whole).SerializeToString() == before
 
 
