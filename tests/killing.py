@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -23,7 +24,9 @@ def _library() -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("there is no C compiler")
-    library = Path(tempfile.mkdtemp(prefix="killing-")) / "killed_at_a_call.so"
+    folder = Path(tempfile.mkdtemp(prefix="killing-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = folder / "killed_at_a_call.so"
     subprocess.run([compiler, "-Wall", "-shared", "-fPIC", _SOURCE, "-o", library, "-ldl"], check=True)
     return library
 
