@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -199,7 +200,8 @@ class _Frame:
             frame = frame.parent
         if value.const_value is None:
             raise ModelError(f"the tensor '{value.name}' is used before it is computed")
-        return self.weights[value]
+        array = self.weights[value]
+        return array if self.rounding is None else self.rounding.stored.tensor(value, array)
 
 
 def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
@@ -243,9 +245,13 @@ def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
 
 def _call(planned: PlannedNode, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
     if isinstance(planned.computed_by, ExecutionPlan):
-        return _call_function(planned.computed_by, planned.attributes(frame.attributes), arguments, frame)
+        attributes: Attributes = planned.attributes(frame.attributes)
+        if frame.rounding is not None:
+            attributes = frame.rounding.stored.attributes(planned.node, attributes)
+        return _call_function(planned.computed_by, attributes, arguments, frame)
     call = planned.call(frame.attributes)
     if frame.rounding is not None:
+        call = replace(call, keywords=frame.rounding.stored.keywords(call.node, call.keywords))
         arguments = frame.rounding.operands(call, arguments)
     bodies = {name: _body(plan, frame) for name, plan in planned.bodies.items()}
     result = call.operator.function(*arguments, **call.keywords, **bodies)

@@ -25,8 +25,8 @@ exact result is float64, and the errors of a node are those of the best and of t
 
 Half of each error is common to a channel: rounding is not independent from one position to the next where
 neighbours are equal, and then a mean over positions does not average it away. Weights are exact, since they
-are stored in the type that the runtime reads; unless the result is compared with another file's, whose
-weights were rounded to these.
+are stored in the type that the runtime reads; unless the result is compared with another file's, of whose
+numbers these are roundings: see `normdeploy.reference.rounded_numbers`.
 """
 
 from __future__ import annotations
@@ -39,20 +39,13 @@ import onnx_ir as ir
 
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.execution_plan import OperatorCall
+from normdeploy.reference.rounded_numbers import (
+    SMALLEST_NORMAL,
+    UNIT_ROUNDOFF,
+    RoundedNumbers,
+    StorageErrors,
+)
 from normdeploy.reference.rounding_model import RoundingModel
-
-_UNIT_ROUNDOFF = {
-    ir.DataType.DOUBLE: 2.0**-53,
-    ir.DataType.FLOAT: 2.0**-24,
-    ir.DataType.FLOAT16: 2.0**-11,
-    ir.DataType.BFLOAT16: 2.0**-8,
-}
-_SMALLEST_NORMAL = {
-    ir.DataType.DOUBLE: 2.0**-1022,
-    ir.DataType.FLOAT: 2.0**-126,
-    ir.DataType.FLOAT16: 2.0**-14,
-    ir.DataType.BFLOAT16: 2.0**-126,
-}
 
 _SHARE_OF_SUM = 0.33
 _SHARE_OF_TERMS = 0.41
@@ -67,13 +60,24 @@ class RandomRounding:
     Args:
         seed: the same seed gives the same errors.
         amplitude: multiplies every error.
-        weights: whether the second operands of layers, where they are stored, err by a rounding as well.
+        numbers: those of the file that err by a rounding as well; none by default.
+        in_float64: whether every operation errs as it does in float64, whatever types the tensors have: the
+            errors of the reference itself.
     """
 
-    def __init__(self, seed: int, amplitude: float = 1.0, *, weights: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        amplitude: float = 1.0,
+        *,
+        numbers: RoundedNumbers | None = None,
+        in_float64: bool = False,
+    ) -> None:
         self._rng = np.random.default_rng(seed)
         self._amplitude = amplitude
-        self._weights = weights
+        self._in_float64 = in_float64
+        self.stored = StorageErrors(seed, amplitude, numbers or RoundedNumbers())
+        """The errors of numbers where they are read from the file."""
 
     def operands(self, call: OperatorCall, arguments: Sequence[Array | None]) -> list[Array | None]:
         """A node's inputs, the first (or all) with the error that inner sums make of it.
@@ -89,13 +93,9 @@ class RandomRounding:
             return arguments
         terms, error = model.count_terms(call.keywords, arguments), 0.0
         if terms > 1 or model.cancels:
-            error = max(1.0, _SHARE_OF_TERMS * math.sqrt(terms)) * _inner_roundoff(node.outputs[0].dtype)
-        weight = node.inputs[1] if len(arguments) > 1 else None
-        if self._weights and weight is not None and _is_weight(weight, arguments[1]):
-            if terms > 1:  # in a sum, an error of each weight does what one of each operand does
-                error = math.hypot(error, _roundoff(weight.dtype))
-            elif arguments[1] is not None:
-                arguments[1] = self._disturbed(arguments[1], _roundoff(weight.dtype))
+            error = max(1.0, _SHARE_OF_TERMS * math.sqrt(terms)) * _inner_roundoff(
+                self._computed_in(node.outputs[0])
+            )
         if error:
             arguments[0] = self._disturbed(first, error)
         if error and model.every_operand:
@@ -116,14 +116,24 @@ class RandomRounding:
         """
         model = call.operator.rounding
         if model.exact:
+            if call.node.op_type == "Constant":
+                return [self.stored.tensor(call.node.outputs[0], results[0])]
             return list(results)
         terms = model.count_terms(call.keywords, arguments)
         steps = model.count_steps(call.keywords, arguments)
         outputs = zip(call.node.outputs, results, strict=False)
-        disturbed = [self._stored(model, value.dtype, array, terms, steps) for value, array in outputs]
+        disturbed = [
+            self._stored(model, self._computed_in(value), array, terms, steps) for value, array in outputs
+        ]
         if model.running_sum and arguments[0] is not None:
-            disturbed[0] = self._disturbed(disturbed[0], _running_sum_error(call, arguments[0], results[0]))
+            disturbed[0] = self._disturbed(
+                disturbed[0],
+                _running_sum_error(call, arguments[0], results[0], self._computed_in(call.node.outputs[0])),
+            )
         return disturbed
+
+    def _computed_in(self, value: ir.Value) -> ir.DataType | None:
+        return ir.DataType.DOUBLE if self._in_float64 else value.dtype
 
     def _stored(
         self, model: RoundingModel, dtype: ir.DataType | None, array: Array, terms: int, steps: int
@@ -136,7 +146,7 @@ class RandomRounding:
         if model.plain_sum:
             relative += inner * _SHARE_OF_REPEATED_TERMS * min(terms, _LONGEST_CHAIN)
         relative *= math.sqrt(steps)
-        absolute = unit * _SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
+        absolute = unit * SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0)
         absolute += inner * model.absolute_ulps * math.sqrt(steps)
         disturbed = self._disturbed(array, relative, absolute)
         if model.correctly_rounded:
@@ -169,7 +179,7 @@ class RandomRounding:
         return values
 
 
-def _running_sum_error(call: OperatorCall, x: Array, y: Array) -> Array:
+def _running_sum_error(call: OperatorCall, x: Array, y: Array, dtype: ir.DataType | None) -> Array:
     """Relative error of LRN where its window slides over the channels.
 
     A runtime that adds the next square and takes off the last errs by the size of the sum in each of C
@@ -181,25 +191,22 @@ def _running_sum_error(call: OperatorCall, x: Array, y: Array) -> Array:
         base = np.abs(x / y) ** (1 / beta)
         share = np.max(base, axis=1, keepdims=True, initial=0.0, where=np.isfinite(base)) / base
     steps = math.sqrt(x.shape[1] / 4)
-    error: Array = np.nan_to_num(
-        beta * steps * _inner_roundoff(call.node.outputs[0].dtype) * share, posinf=0.0
-    )
+    error: Array = np.nan_to_num(beta * steps * _inner_roundoff(dtype) * share, posinf=0.0)
     return error
 
 
 def _is_representable(array: Array, dtype: ir.DataType | None) -> Array:
+    """Whether a type holds the results. Those in float64 already are, and exact where float32 holds them."""
+    if dtype is None or dtype == ir.DataType.DOUBLE:
+        dtype = ir.DataType.FLOAT
     with np.errstate(all="ignore"):
-        return np.asarray(array == array.astype((dtype or ir.DataType.FLOAT).numpy()).astype(np.float64))
+        return np.asarray(array == array.astype(dtype.numpy()).astype(np.float64))
 
 
 def _roundoff(dtype: ir.DataType | None) -> float:
-    return _UNIT_ROUNDOFF.get(dtype or ir.DataType.FLOAT, _UNIT_ROUNDOFF[ir.DataType.FLOAT])
+    return UNIT_ROUNDOFF.get(dtype or ir.DataType.FLOAT, UNIT_ROUNDOFF[ir.DataType.FLOAT])
 
 
 def _inner_roundoff(dtype: ir.DataType | None) -> float:
     """Of the arithmetic inside an operator: runtimes sum half-precision numbers in float32."""
-    return min(_roundoff(dtype), _UNIT_ROUNDOFF[ir.DataType.FLOAT])
-
-
-def _is_weight(value: ir.Value, array: Array | None) -> bool:
-    return value.const_value is not None and array is not None and is_floating(array.dtype)
+    return min(_roundoff(dtype), UNIT_ROUNDOFF[ir.DataType.FLOAT])

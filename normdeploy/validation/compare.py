@@ -24,7 +24,8 @@ class TensorComparison:
         noise_ratio: largest error / allowed error; infinite where nothing is allowed.
         nan, inf: in the actual array.
         misplaced: NaN or infinities (by sign) that only one of the two has.
-        ties: integers or booleans that differ, where rounding alone decides.
+        ties: integers or booleans that differ, and NaN or infinities that only one of the two has, where
+            rounding alone decides.
         expected_rounding: largest standard deviation of an element's rounding; None if it was not measured.
         noise_share: how large that rounding is, root mean square, against the output; None likewise.
     """
@@ -63,7 +64,11 @@ def _largest(left: float | None, right: float | None) -> float | None:
 
 
 def compare(
-    actual: Array, expected: Array, allowed: Array | None = None, sigma: Array | None = None
+    actual: Array,
+    expected: Array,
+    allowed: Array | None = None,
+    sigma: Array | None = None,
+    undefined: Array | None = None,
 ) -> TensorComparison:
     """Compare a backend's array with the reference's, of the same shape.
 
@@ -74,6 +79,7 @@ def compare(
             of the type of `actual`, below which a runtime may flush to zero, is added. Where arrays are not
             floating, elements may differ where it is above 0.
         sigma: the standard deviation of each element's rounding, if it was measured.
+        undefined: elements of which rounding decides whether they are finite; none by default.
     """
     if allowed is None:
         allowed = np.zeros(expected.shape)
@@ -86,7 +92,9 @@ def compare(
         expected = np.where(np.isinf(representable), representable, expected.astype(np.float64))
         special = ~np.isfinite(got) | ~np.isfinite(expected)
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-        misplaced = int(np.count_nonzero(special & ~same))
+        differs = special & ~same
+        ties = 0 if undefined is None else int(np.count_nonzero(differs & undefined))
+        misplaced = int(np.count_nonzero(differs)) - ties
 
         finite = ~special
         right = expected[finite]
@@ -104,6 +112,7 @@ def compare(
         nan=int(np.count_nonzero(np.isnan(got))),
         inf=int(np.count_nonzero(np.isinf(got))),
         misplaced=misplaced,
+        ties=ties,
         expected_rounding=None if sigma is None else float(np.max(sigma[finite], initial=0.0)),
         noise_share=None if sigma is None else _share(sigma[finite], right),
     )

@@ -31,11 +31,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.reference import Evaluator
+from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.reference.rounding import RandomRounding
 
 _RUNS = 3
@@ -60,6 +62,23 @@ _BIN = 64
 16, four in ten tensors of a million elements would need the further runs; with 256, two in a hundred."""
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """What rounds in the runs that are measured.
+
+    Args:
+        numbers: those of the file that were rounded when they were stored.
+        in_float64: whether operations round as in float64, whatever types the tensors have.
+    """
+
+    numbers: RoundedNumbers = field(default_factory=RoundedNumbers)
+    in_float64: bool = False
+
+    def rounding(self, seed: int, amplitude: float) -> RandomRounding:
+        """The errors of one run."""
+        return RandomRounding(seed, amplitude, numbers=self.numbers, in_float64=self.in_float64)
+
+
 class RoundingNoise:
     """The expected rounding of a model's outputs for one batch of inputs.
 
@@ -68,7 +87,7 @@ class RoundingNoise:
         inputs: the batch.
         seed: of the random errors.
         exact: what the evaluator makes of the inputs, where it is known.
-        other_weights: whether the outputs are compared with those of a file with other weights.
+        arithmetic: what rounds; by default every operation in the type of its tensors.
     """
 
     def __init__(
@@ -76,13 +95,13 @@ class RoundingNoise:
         evaluator: Evaluator,
         inputs: Mapping[str, Array],
         seed: int,
-        exact: Mapping[str, Array] | None,
-        other_weights: bool,
+        exact: Mapping[str, Array] | None = None,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
         self._evaluator = evaluator
         self._inputs = inputs
         self._seed = seed
-        self._other_weights = other_weights
+        self._arithmetic = arithmetic or Arithmetic()
         self._exact = evaluator.run(inputs) if exact is None else exact
         floating = {name: array for name, array in self._exact.items() if array.dtype == np.float64}
         runs = [self._run(index, 1.0) for index in range(_RUNS if floating else 0)]
@@ -90,7 +109,7 @@ class RoundingNoise:
             name: _moderated(array, [_deviation(run[name], array) for run in runs])
             for name, array in floating.items()
         }
-        self._reach: dict[str, Array] | None = None
+        self._amplified: dict[str, list[Array]] | None = None
 
     def expected(self, name: str) -> Array:
         """The standard deviation σ of a floating output's rounding, per element."""
@@ -98,19 +117,26 @@ class RoundingNoise:
 
     def reach(self, name: str) -> Array:
         """How far amplified rounding moved each element, at most; for integers and booleans, 1 if it did."""
-        if self._reach is None:
+        deviations = self._deviations(name)
+        return np.asarray(np.max(deviations, axis=0, initial=0.0, where=~np.isnan(deviations)))
+
+    def undefined(self, name: str) -> Array:
+        """Which elements amplified rounding made NaN or infinite, or finite where they are not."""
+        return np.asarray(np.any(np.isnan(self._deviations(name)), axis=0))
+
+    def _deviations(self, name: str) -> Array:
+        if self._amplified is None:
             amplitude = factor(max(array.size for array in self._exact.values()))
             runs = [self._run(_RUNS + index, amplitude) for index in range(_AMPLIFIED_RUNS)]
-            self._reach = {
-                name: np.max([_deviation(run[name], exact) for run in runs], axis=0)
-                for name, exact in self._exact.items()
+            self._amplified = {
+                name: [_deviation(run[name], exact) for run in runs] for name, exact in self._exact.items()
             }
-        return self._reach[name]
+        return np.asarray(self._amplified[name])
 
     def _run(self, index: int, amplitude: float) -> dict[str, Array]:
         seed = self._seed + index
-        rounding = RandomRounding(seed, amplitude, weights=self._other_weights)
-        return self._evaluator.run(self._inputs, rounding=rounding)
+        with np.errstate(all="ignore"):  # NaN and overflow may be what an error makes of a number
+            return self._evaluator.run(self._inputs, rounding=self._arithmetic.rounding(seed, amplitude))
 
 
 def factor(elements: int) -> float:
@@ -123,24 +149,28 @@ def factor(elements: int) -> float:
 
 
 def _deviation(run: Array, exact: Array) -> Array:
-    """|δ|, 0 where one of the two is not finite; for other types 1 where they differ."""
+    """|δ|, NaN where only one is finite or infinities differ; for other types 1 where they differ."""
     if run.shape != exact.shape:  # a number of rows that itself depends on rounding
         return np.full(exact.shape, np.inf)
     if exact.dtype != np.float64:
         return np.asarray(run != exact, dtype=np.float64)
     with np.errstate(all="ignore"):
-        deviation: Array = np.nan_to_num(np.abs(run - exact), nan=0.0, posinf=0.0)
-        return deviation
+        deviation = np.abs(run - exact)
+        deviation[np.isinf(deviation)] = np.nan
+        deviation[(run == exact) | (np.isnan(run) & np.isnan(exact))] = 0.0
+        return np.asarray(deviation)
 
 
 def _moderated(exact: Array, deviations: list[Array]) -> Array:
-    """σ from the runs' deviations."""
-    squares = np.mean(np.square(deviations), axis=0)
+    """σ from the runs' deviations; a NaN among them says nothing of its element's size."""
+    squares = np.square(deviations)
+    known = ~np.isnan(squares)
+    runs = np.count_nonzero(known, axis=0)
+    total = np.sum(squares, axis=0, where=known)
     order = np.argsort(np.abs(exact), axis=None, kind="stable")
     bins = max(1, exact.size // _BIN)
     prior = np.empty(exact.size)
     for part in np.array_split(order, bins):
-        prior[part] = squares.ravel()[part].mean() if part.size else 0.0
-    runs = len(deviations)
-    sigma: Array = np.sqrt((runs * squares + _PRIOR_RUNS * prior.reshape(exact.shape)) / (runs + _PRIOR_RUNS))
+        prior[part] = total.ravel()[part].sum() / max(runs.ravel()[part].sum(), 1)
+    sigma: Array = np.sqrt((total + _PRIOR_RUNS * prior.reshape(exact.shape)) / (runs + _PRIOR_RUNS))
     return sigma

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import load
 from normdeploy.reference import Evaluator, registry, rounding
+from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.reference.rounding import RandomRounding
 from normdeploy.reference.rounding_model import APPROXIMATE_ULPS
 from normdeploy.validation.judge import Judge
@@ -31,7 +32,10 @@ def deviation(proto, inputs, seed=0, amplitude=1.0, weights=False):
     """What rounding adds to the first output."""
     evaluator = typed(proto)
     (name, exact), *_ = evaluator.run(inputs).items()
-    return evaluator.run(inputs, rounding=RandomRounding(seed, amplitude, weights=weights))[name] - exact
+    numbers = RoundedNumbers(
+        frozenset(evaluator.model.graph.initializers.values()) if weights else frozenset()
+    )
+    return evaluator.run(inputs, rounding=RandomRounding(seed, amplitude, numbers=numbers))[name] - exact
 
 
 def one(op_type, x, opset=21, weights=(), element=FLOAT, domain="", **attributes):

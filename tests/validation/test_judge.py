@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
+from normdeploy.reference.rounded_numbers import RoundedNumbers, StorageErrors
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.judge import Judge
 from tests.builders import FLOAT, model, unary
@@ -140,6 +141,8 @@ def cast_network(dtype: ir.DataType) -> tuple[onnx.ModelProto, dict[str, Array],
 
     class Narrow:
         """Rounds every result to the type: a backend that computes in it."""
+
+        stored = StorageErrors(0, 0.0, RoundedNumbers())
 
         def operands(self, node: ir.Node, arguments: Any) -> Any:
             return arguments

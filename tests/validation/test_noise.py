@@ -10,9 +10,10 @@ from scipy import stats
 
 from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
+from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.validation import noise
-from normdeploy.validation.noise import RoundingNoise, factor
-from tests.builders import FLOAT, classifier, model, unary
+from normdeploy.validation.noise import Arithmetic, RoundingNoise, factor
+from tests.builders import FLOAT, model, parsed, unary
 from tests.validation.networks import Network
 
 MILLION = 10**6
@@ -120,7 +121,6 @@ def test_elements_of_a_size_share_their_rounding_and_others_do_not():
 
 
 def measured(proto: onnx.ModelProto, inputs, seed: int = 0, **options) -> RoundingNoise:
-    options = {"exact": None, "other_weights": False, **options}
     return RoundingNoise(Evaluator(inferred(proto)), inputs, seed, **options)
 
 
@@ -141,10 +141,15 @@ def test_the_seed_decides():
 
 
 def test_weights_of_another_file_round_too():
-    proto, inputs = classifier(), {"x": np.eye(2, 6, dtype=np.float32)}
-    own = measured(proto, inputs).expected("scores")
-    another = measured(proto, inputs, other_weights=True).expected("scores")
-    assert another.sum() > own.sum()
+    """A number that float32 holds, times 1, has no other error."""
+    proto = parsed("g (float[N, 2] x) => (float[N, 2] y) <float[2] w = {0.1, 3.0}> { y = Mul (x, w) }")
+    inputs = {"x": np.ones((200, 2), np.float32)}
+    own = measured(proto, inputs).expected("y")
+    evaluator = Evaluator(inferred(proto))
+    numbers = RoundedNumbers(frozenset(evaluator.model.graph.initializers.values()))
+    another = RoundingNoise(evaluator, inputs, 0, arithmetic=Arithmetic(numbers)).expected("y")
+    assert not own.any()
+    assert 0.1 < np.median(another / [0.1, 3.0]) / 2.0**-24 < 3
 
 
 def test_what_amplified_rounding_reaches():

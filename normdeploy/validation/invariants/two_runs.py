@@ -64,7 +64,7 @@ class TwoRuns:
         with quietly():
             self.exact: Arrays = evaluator.run(inputs, on_node=on_node)
             self._judged_by: Tolerance | RoundingNoise = tolerance or RoundingNoise(
-                evaluator, inputs, seed, self.exact, other_weights=False
+                evaluator, inputs, seed, self.exact
             )
 
     def compare(

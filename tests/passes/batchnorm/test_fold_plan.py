@@ -163,7 +163,7 @@ def allowed(dtype: np.dtype) -> float:
     infer(model)
     x = np.random.default_rng(3).standard_normal((1, 64, 10, 10)).astype(dtype)
     (output,) = model.graph.outputs
-    noise = RoundingNoise(Evaluator(model), {"x": x}, 0, None, other_weights=False)
+    noise = RoundingNoise(Evaluator(model), {"x": x}, 0)
     return factor(10**6) * float(np.sqrt(np.mean(np.square(noise.expected(str(output.name))))))
 
 

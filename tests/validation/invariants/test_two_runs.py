@@ -20,7 +20,7 @@ def runs(model, inputs=X, tolerance=None):
 def test_two_runs_may_differ_by_the_root_of_two_as_much_as_one_from_what_is_right():
     evaluator = Evaluator(load(unary("Exp", ["N"])))
     y = np.exp(X["x"])
-    noise = RoundingNoise(evaluator, X, 0, None, other_weights=False)
+    noise = RoundingNoise(evaluator, X, 0)
     ours, allowed = runs(unary("Exp", ["N"])), factor(64) * noise.expected("y")
     reach = np.maximum(allowed, noise.reach("y"))
     right = np.float64(y)

@@ -1,0 +1,186 @@
+"""Which numbers of a deployed file are roundings of what its original means.
+
+Tensors are compared by what they hold, not by their names: a tool renames, transposes and merges them. A
+tensor that both files hold was not rounded. One that only the deployed file holds was computed by the tool
+(a BatchNorm's scale multiplied into a filter), and rounded to the type that it is stored in.
+
+A file in float16 or bfloat16 holds roundings of the very tensors of its original. They need no allowance:
+the original's are rounded the same way before the two are compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import numpy as np
+import onnx_ir as ir
+
+from normdeploy.dtypes import Array
+from normdeploy.graph.scopes import located_nodes, scopes
+from normdeploy.reference.rounded_numbers import RoundedNumbers
+from normdeploy.validation.weight_positions import stands_as_weight, weight_attributes
+
+_SHORTER = {
+    ir.DataType.DOUBLE: (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16),
+    ir.DataType.FLOAT: (ir.DataType.FLOAT16, ir.DataType.BFLOAT16),
+}
+"""Type -> those that its numbers may have been rounded to."""
+
+_PRECISION = {
+    ir.DataType.DOUBLE: 53,
+    ir.DataType.FLOAT: 24,
+    ir.DataType.FLOAT16: 11,
+    ir.DataType.BFLOAT16: 8,
+}
+"""Bits of a significand."""
+
+_SPARE_BITS = 8
+"""A single number whose last bits are all zero, as many as these, was not rounded: of 256 that were, one ends
+so by chance."""
+
+
+def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
+    """The numbers of the deployed file that stand as weights and that its original does not hold.
+
+    Args:
+        deployed: the model that backends run.
+        original: the model that is right.
+    """
+    known = _Contents(original)
+    tensors = {
+        value
+        for value, array, dtype in _stored(deployed)
+        if array not in known and not _is_short(array, dtype)
+        if stands_as_weight(value, deployed.functions)
+    }
+    attributes = {
+        (node, name)
+        for node, _ in located_nodes(deployed)
+        for name in weight_attributes(node)
+        if (number := np.asarray(node.attributes[name].as_float())) not in known
+        and not _is_short(number, ir.DataType.FLOAT)
+    }
+    return RoundedNumbers(frozenset(tensors), frozenset(attributes))
+
+
+def with_rounded_weights(original: ir.Model, deployed: ir.Model) -> ir.Model:
+    """The original with each tensor rounded that the deployed file holds rounded and not as it was.
+
+    Args:
+        original: the model that is right; it is not changed.
+        deployed: the model that backends run.
+
+    Returns:
+        A copy; the original itself, where nothing is rounded.
+    """
+    types = {dtype for _, _, dtype in _stored(deployed)}
+    if not any(types.intersection(_SHORTER.get(dtype, ())) for _, _, dtype in _stored(original)):
+        return original
+    held, rounded = _Contents(deployed), original.clone()
+    changed = False
+    for value, array, stored_in in list(_stored(rounded)):
+        if array in held:
+            continue
+        for dtype in types.intersection(_SHORTER.get(stored_in, ())):
+            with np.errstate(all="ignore"):
+                narrow = array.astype(dtype.numpy()).astype(array.dtype)
+            if narrow in held:
+                _replace(value, narrow)
+                changed = True
+                break
+    return rounded if changed else original
+
+
+class _Contents:
+    """The numbers that a model stores, to be looked up by what they are."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._digests: set[bytes] = set()
+        self._by_size: dict[int, list[Array]] = defaultdict(list)
+        self._sorted: dict[int, set[bytes]] = {}
+        for _, array, _ in _stored(model):
+            self._digests.add(_digest(array))
+            self._by_size[array.size].append(array)
+        for node, _ in located_nodes(model):
+            for attribute in node.attributes.values():
+                if not attribute.is_ref() and attribute.type == ir.AttributeType.FLOAT:
+                    self._digests.add(_digest(np.asarray(attribute.as_float())))
+
+    def __contains__(self, array: Array) -> bool:
+        """Whether it holds one with the same numbers, in whatever order."""
+        if _digest(array) in self._digests:
+            return True
+        if array.size not in self._sorted:
+            same = self._by_size.get(array.size, ())
+            self._sorted[array.size] = {_digest(np.sort(other, axis=None)) for other in same}
+        found = self._sorted[array.size]
+        return bool(found) and _digest(np.sort(array, axis=None)) in found
+
+
+def _stored(model: ir.Model) -> Iterator[tuple[ir.Value, Array, ir.DataType]]:
+    """Every floating tensor that the file holds, in subgraphs and functions too."""
+    for scope in scopes(model):
+        for value in scope.graph.initializers.values():
+            if value.const_value is not None:
+                yield from _floating(value, value.const_value)
+    for node, _ in located_nodes(model):
+        tensor = _of_constant(node)
+        if tensor is not None:
+            yield from _floating(node.outputs[0], tensor)
+
+
+def _floating(value: ir.Value, tensor: ir.TensorProtocol) -> Iterator[tuple[ir.Value, Array, ir.DataType]]:
+    if tensor.dtype in _PRECISION:
+        yield value, tensor.numpy(), tensor.dtype
+
+
+def _of_constant(node: ir.Node) -> ir.TensorProtocol | None:
+    """What a Constant node holds, if it is floating numbers."""
+    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
+        return None
+    for name, attribute in node.attributes.items():
+        if attribute.is_ref():
+            return None
+        if name == "value":
+            return attribute.as_tensor()
+        if name in ("value_float", "value_floats"):
+            return ir.tensor(np.asarray(attribute.value, np.float32))
+    return None
+
+
+def _replace(value: ir.Value, array: Array) -> None:
+    node = value.producer()
+    tensor = ir.tensor(array, name=value.name)
+    if node is None:
+        value.const_value = tensor
+    else:
+        node.attributes.clear()
+        node.attributes.add(ir.AttrTensor("value", tensor))
+
+
+def _digest(array: Array) -> bytes:
+    """The same for the same numbers in the same order, whatever type and shape hold them.
+
+    A tensor of one number again and again is that number: tools expand them, and read them back.
+    """
+    with np.errstate(all="ignore"):
+        single = array.astype(np.float32).ravel()
+        if array.dtype == np.float64 and not np.array_equal(single, array.ravel(), equal_nan=True):
+            single = array.ravel()
+    single = single + single.dtype.type(0)  # -0 is 0
+    if single.size and np.all(single == single[0]):
+        single = single[:1]
+    return blake2b(np.ascontiguousarray(single).data, digest_size=16).digest()
+
+
+def _is_short(array: Array, dtype: ir.DataType) -> bool:
+    """Whether an array is one number with fewer bits than its type holds."""
+    numbers = array.astype(np.float64).ravel()
+    if not numbers.size or not np.all(numbers == numbers[0]) or not math.isfinite(numbers[0]):
+        return False
+    bits = max(1, _PRECISION[dtype] - _SPARE_BITS)
+    significand, _ = math.frexp(float(numbers[0]))
+    return bool((significand * 2**bits).is_integer())

@@ -1,0 +1,95 @@
+"""Where a number of a file stands as a weight, whose rounding moves results a little.
+
+Elsewhere a constant is a parameter that says what is computed: an exponent, the scales of a Resize, a limit
+or a threshold. Such a number is what it is: with a rounding in it, a square has NaN for negative numbers, and
+a tensor another shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+_EVERY = frozenset(range(64))
+
+_WEIGHTS: Mapping[str, frozenset[int]] = {
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sum", "Mean", "MatMul", "Gemm", "Einsum"), _EVERY),
+    **dict.fromkeys(("FusedMatMul", "FusedGemm"), _EVERY),
+    **dict.fromkeys(("Conv", "ConvTranspose", "FusedConv", "NhwcConv"), frozenset({1, 2})),
+    **dict.fromkeys(("InstanceNormalization", "GroupNormalization", "LayerNormalization"), frozenset({1, 2})),
+    "DeformConv": frozenset({1, 3}),
+    "BatchNormalization": frozenset({1, 2, 3, 4}),
+    "RMSNormalization": frozenset({1}),
+    "SimplifiedLayerNormalization": frozenset({1}),
+    "SkipLayerNormalization": frozenset({2, 3, 4}),
+    "SkipSimplifiedLayerNormalization": frozenset({2, 3}),
+    "PRelu": frozenset({1}),
+    "BiasGelu": frozenset({1}),
+    "DequantizeLinear": frozenset({1}),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), frozenset({1, 2, 3, 5, 6, 7})),
+    **dict.fromkeys(("Sqrt", "Reciprocal", "Exp", "Log", "Tanh", "Sigmoid", "Softplus", "Erf"), _EVERY),
+    **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceL2", "ReduceSumSquare", "Pow"), frozenset({0})),
+}
+"""Operator -> the inputs at which a number may be off by a rounding. A Pow's base may, its exponent not."""
+
+_MOVES: Mapping[str, frozenset[int]] = {
+    **dict.fromkeys(("Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze"), frozenset({0})),
+    **dict.fromkeys(("Unsqueeze", "Transpose", "Expand", "Tile", "Slice", "Split", "Pad"), frozenset({0})),
+    **dict.fromkeys(("Gather", "GatherElements", "GatherND", "Neg", "Abs"), frozenset({0})),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth", "ReorderInput"), frozenset({0})),
+    "Concat": _EVERY,
+    "Where": frozenset({1, 2}),
+}
+"""Operator -> the inputs whose numbers it hands on: what they are shows where its output is used."""
+
+_ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "LRN": frozenset({"alpha", "beta", "bias"}),
+    "IntraChannelLRN": frozenset({"alpha", "beta", "bias"}),
+    "Gemm": frozenset({"alpha", "beta"}),
+    **dict.fromkeys(("BatchNormalization", "InstanceNormalization"), frozenset({"epsilon"})),
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization", "RMSNormalization"), frozenset({"epsilon"})),
+    **dict.fromkeys(("LpNormalization", "MeanVarianceNormalization"), frozenset({"epsilon"})),
+    **dict.fromkeys(("LeakyRelu", "Elu", "Celu", "HardSigmoid"), frozenset({"alpha", "beta"})),
+    "Selu": frozenset({"alpha", "gamma"}),
+}
+"""Operator -> the attributes that may be off by a rounding."""
+
+
+def stands_as_weight(value: ir.Value, functions: Mapping[ir.OperatorIdentifier, ir.Function]) -> bool:
+    """Whether a tensor is used as a weight, and nowhere as a parameter.
+
+    Args:
+        value: of a graph or a function.
+        functions: of the model.
+    """
+    is_weight, waiting, seen = False, [value], {value}
+    while waiting:
+        current = waiting.pop()
+        is_weight |= current.is_graph_output()
+        for use in current.uses():
+            node, index = use.node, use.idx
+            function = functions.get(node.op_identifier())
+            if index in _WEIGHTS.get(node.op_type, ()):
+                is_weight = True
+                continue
+            if function is not None:
+                handed_on = [function.inputs[index]]
+            elif index in _MOVES.get(node.op_type, ()):
+                handed_on = list(node.outputs)
+            else:
+                return False
+            waiting += [output for output in handed_on if output not in seen]
+            seen.update(handed_on)
+    return is_weight
+
+
+def weight_attributes(node: ir.Node) -> frozenset[str]:
+    """The names of a node's attributes that are floating numbers and may be off by a rounding."""
+    return frozenset(
+        name
+        for name in _ATTRIBUTES.get(node.op_type, ())
+        if name in node.attributes
+        and not node.attributes[name].is_ref()
+        and node.attributes[name].type == ir.AttributeType.FLOAT
+    )
