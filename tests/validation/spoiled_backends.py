@@ -1,5 +1,7 @@
 """onnxruntime with planted defects, as a wrong kernel or a wrong fusion would show them."""
 
+import os
+
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -88,6 +90,15 @@ def refuses_relu(path):
     if len(model.graph.node) < 6 and any(node.op_type == "Relu" for node in model.graph.node):
         raise ValueError("no Relu here")
     return wrong_lrn(path)
+
+
+def aborts_at_tanh(path):
+    """Which ends its process at a Tanh whose result is an output, and spoils the 1x1 convolution."""
+    graph = onnx.load(path).graph
+    outputs = {value.name for value in graph.output}
+    if any(node.op_type == "Tanh" and node.output[0] in outputs for node in graph.node):
+        os.abort()
+    return wrong_third_convolution(path)
 
 
 def unwritten(path):

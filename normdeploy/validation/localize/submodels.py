@@ -97,10 +97,9 @@ def isolated_nodes(
         if source.uses() and name in tensors and source.const_value is None:
             _supply(graph, source, tensors[name], name in embedded)
     outputs = {}
+    _set_shapes(results, shapes)
     for value in results:
         outputs[f"{value.name}/alone"] = str(value.name)
-        if value.name is not None and value.name in shapes:
-            value.shape = ir.Shape(shapes[value.name])
         value.name = f"{value.name}/alone"
         graph.outputs.append(value)
     _drop_unused(graph)
@@ -116,7 +115,7 @@ def prefix(
         model: the whole model, with its types inferred; it is not changed.
         count: how many nodes.
         constant: names of tensors that do not depend on the inputs; they are no outputs of the prefix.
-        shapes: of tensors by name, for outputs of which the model does not know the shape.
+        shapes: of what the nodes compute, by name; a file may declare others, or none.
     """
     names = set(cut_tensors(model, count, constant))
     part = model.clone()
@@ -126,9 +125,7 @@ def prefix(
     for node in reversed(nodes[count:]):
         graph.remove(node, safe=True)
     graph.outputs.extend(value for node in nodes[:count] for value in node.outputs if value.name in names)
-    for value in graph.outputs:
-        if value.shape is None and value.name is not None and value.name in shapes:
-            value.shape = ir.Shape(shapes[value.name])
+    _set_shapes((value for node in graph for value in node.outputs), shapes)
     _drop_unused(graph)
     return Submodel(part, {str(value.name): str(value.name) for value in graph.outputs})
 
@@ -211,6 +208,12 @@ def _supply(graph: ir.Graph, source: ir.Value, array: Array, embed: bool) -> Non
         graph.initializers.add(source)
     else:
         graph.inputs.append(source)
+
+
+def _set_shapes(values: Iterable[ir.Value], shapes: Mapping[str, Sequence[int]]) -> None:
+    for value in values:
+        if value.name is not None and value.name in shapes:
+            value.shape = ir.Shape(shapes[value.name])
 
 
 def _drop_unused(graph: ir.Graph) -> None:

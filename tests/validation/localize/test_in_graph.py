@@ -72,7 +72,7 @@ def test_only_tensors_that_differ_are_judged():
 
 
 def chain(factors, offset=0.0, depth=40):
-    """x -> x · f · 1/f + o again and again: between the factors a tensor has another meaning, as after a folding.
+    """x -> x · f · 1/f + o again and again: between the factors is another tensor, as after a folding.
 
     Args:
         factors: f of the steps where it is not 1.
