@@ -106,8 +106,12 @@ class _Contents:
             self._by_size[array.size].append(array)
         for node, _ in located_nodes(model):
             for attribute in node.attributes.values():
-                if not attribute.is_ref() and attribute.type == ir.AttributeType.FLOAT:
+                if attribute.is_ref():
+                    continue
+                if attribute.type == ir.AttributeType.FLOAT:
                     self._digests.add(_digest(np.asarray(attribute.as_float())))
+                elif attribute.type == ir.AttributeType.TENSOR and attribute.as_tensor().dtype in _PRECISION:
+                    self._digests.add(_digest(attribute.as_tensor().numpy()))
 
     def __contains__(self, array: Array) -> bool:
         """Whether it holds one with the same numbers, in whatever order."""
