@@ -13,6 +13,7 @@ from normdeploy.batchnorm import batch_norm, batch_norm_train
 from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN
 from normdeploy.lrn import lrn as local_response_norm
+from normdeploy.reference.moments import mean, variance
 from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, Keywords
 from normdeploy.reference.signature import operator
 
@@ -141,10 +142,10 @@ def layer_normalization(
     Also the mean and 1 / √(var + ε).
     """
     axes = tuple(range(axis % x.ndim, x.ndim))
-    mean = x.mean(axis=axes, keepdims=True)
-    inverse = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + epsilon)
-    y = (x - mean) * inverse * scale
-    return [y if bias is None else y + bias, mean, inverse][:n_outputs]
+    centre = mean(x, axes)
+    inverse = 1 / np.sqrt(variance(x, axes) + epsilon)
+    y = (x - centre) * inverse * scale
+    return [y if bias is None else y + bias, centre, inverse][:n_outputs]
 
 
 @operator("RMSNormalization", since=23, rounding=CANCELLING)
@@ -153,7 +154,7 @@ def rms_normalization(
 ) -> Array:
     """x / √(mean(x²) + ε) · scale over the axes from `axis` on."""
     axes = tuple(range(axis % x.ndim, x.ndim))
-    return np.asarray(x / np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + epsilon) * scale)
+    return np.asarray(x / np.sqrt(mean(np.square(x), axes) + epsilon) * scale)
 
 
 @operator("LpNormalization", since=1, rounding=CANCELLING)
@@ -170,8 +171,7 @@ def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
 @operator("MeanVarianceNormalization", since=9, rounding=CANCELLING)
 def mean_variance_normalization(x: Array, *, axes: Sequence[int] = (0, 2, 3)) -> Array:
     """(x − mean) / (standard deviation + 1e-9), as the standard's function body."""
-    deviation = np.sqrt(x.var(axis=tuple(axes), keepdims=True))
-    return np.asarray((x - x.mean(axis=tuple(axes), keepdims=True)) / (deviation + 1e-9))
+    return np.asarray((x - mean(x, axes)) / (np.sqrt(variance(x, axes)) + 1e-9))
 
 
 @operator("Dropout", since=7, rounding=EXACT)
@@ -202,8 +202,7 @@ def dropout(
 
 
 def _standardized(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
-    mean = x.mean(axis=axes, keepdims=True)
-    return np.asarray((x - mean) / np.sqrt(x.var(axis=axes, keepdims=True) + epsilon))
+    return np.asarray((x - mean(x, axes)) / np.sqrt(variance(x, axes) + epsilon))
 
 
 def _group_standardized(x: Array, num_groups: int, epsilon: float) -> Array:

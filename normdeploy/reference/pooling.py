@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.moments import mean
 from normdeploy.reference.rounding_model import EXACT, FUNCTION, Keywords, sum_of
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
@@ -91,7 +92,7 @@ def lp_pool(
 @operator("GlobalAveragePool", since=1, rounding=sum_of(_map_size, plain=True))
 def global_average_pool(x: Array) -> Array:
     """The mean of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
-    return np.asarray(x.mean(axis=tuple(range(2, x.ndim)), keepdims=True))
+    return mean(x, range(2, x.ndim))
 
 
 @operator("GlobalMaxPool", since=1, rounding=EXACT)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.moments import mean
 from normdeploy.reference.rounding_model import EXACT, FUNCTION, Keywords, sum_of
 from normdeploy.reference.signature import operator
 
@@ -21,7 +22,7 @@ def _sum(x: Array, axes: Axes, keepdims: bool) -> Array:
 
 
 def _mean(x: Array, axes: Axes, keepdims: bool) -> Array:
-    return np.asarray(np.mean(x, axis=axes, keepdims=keepdims)).astype(x.dtype, copy=False)
+    return mean(x, axes, keepdims).astype(x.dtype, copy=False)
 
 
 def _prod(x: Array, axes: Axes, keepdims: bool) -> Array:
