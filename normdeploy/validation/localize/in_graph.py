@@ -27,6 +27,7 @@ from normdeploy.validation.localize.execution import Progress
 from normdeploy.validation.localize.judging import Judgement
 from normdeploy.validation.localize.result import Divergence, Localization, NodeError
 from normdeploy.validation.localize.submodels import CHUNK_BYTES, tensors_read, with_outputs
+from normdeploy.validation.stored_weights import with_rounded_weights
 
 
 def localize_in_graph(
@@ -51,14 +52,15 @@ def localize_in_graph(
     computed_by = producers(deployed)
     common = common_tensors(deployed, original)
     tell = progress or (lambda done, total: None)
-    found = differences(Evaluator(deployed), Evaluator(original), inputs, common, CHUNK_BYTES)
+    right = with_rounded_weights(original, deployed)
+    found = differences(Evaluator(deployed), Evaluator(right), inputs, common, CHUNK_BYTES)
     search = _Backwards(deployed, computed_by, found)
     waiting = search.begin(CHUNK_BYTES)
     while waiting:
         restart_clock()
         model = with_outputs(deployed, waiting)
-        judge = judgement(model, original, inputs)
-        search.judged.update({name: judge.compare(name, judge.computed[name]) for name in waiting})
+        judge = judgement(model, right, inputs)
+        search.judged.update({name: judge.compare_graph(name) for name in waiting})
         waiting = search.undecided(CHUNK_BYTES)
         tell(len(common) - len(found.differing) + len(search.judged), len(common))
     compared = {**found.same, **search.judged}

@@ -106,6 +106,41 @@ def isolated_nodes(
     return Submodel(part, outputs)
 
 
+def connected_nodes(
+    model: ir.Model,
+    positions: Collection[int],
+    outputs: Collection[str],
+    tensors: Mapping[str, Array],
+    embedded: Collection[str],
+    shapes: Mapping[str, Sequence[int]],
+) -> ir.Model:
+    """Nodes of the main graph as they hang together, on given tensors where these come from other nodes.
+
+    Args:
+        model, positions, embedded, shapes: see `isolated_nodes`.
+        outputs: the names of those of their tensors that become the outputs.
+        tensors: what they read and do not compute, by name, in the declared types.
+    """
+    part = model.clone()
+    free_initializers(part)
+    graph = part.graph
+    graph.outputs.clear()
+    nodes = list(graph)
+    kept = [node for position, node in enumerate(nodes) if position in positions]
+    others = [node for position, node in enumerate(nodes) if position not in positions]
+    sources = [_detach(value) for node in others for value in node.outputs if value.name and value.uses()]
+    graph.remove(others, safe=True)
+    for source in (*sources, *graph.inputs):
+        name = str(source.name)
+        if source.uses() and name in tensors and source.const_value is None:
+            _supply(graph, source, tensors[name], name in embedded)
+    computed = [value for node in kept for value in node.outputs]
+    graph.outputs.extend(value for value in computed if value.name in outputs)
+    _set_shapes(computed, shapes)
+    _drop_unused(graph)
+    return part
+
+
 def prefix(
     model: ir.Model, count: int, constant: Collection[str], shapes: Mapping[str, Sequence[int]]
 ) -> Submodel:

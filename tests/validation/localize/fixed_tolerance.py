@@ -11,7 +11,7 @@ class ByFixedTolerance:
 
     def __init__(self, model, original, inputs):
         names = [value.name for value in model.graph.outputs]
-        self.computed = Evaluator(model).run(inputs)
+        self._computed = Evaluator(model).run(inputs)
         self._expected = Evaluator(original).run(inputs, names)
 
     def compare(self, name, actual):
@@ -21,3 +21,6 @@ class ByFixedTolerance:
         return TensorComparison(
             expected.size, int((ratio > 1).sum()), float(error.max()), noise_ratio=float(ratio.max())
         )
+
+    def compare_graph(self, name):
+        return self.compare(name, self._computed[name])
