@@ -199,6 +199,14 @@ def test_what_was_tried_and_what_to_do_is_one_line(project: Project) -> None:
     assert "where PyPI is not reached, set TensorRT_ROOT" in project.refused("WHEEL")
 
 
+def test_folders_that_were_named_in_vain_are_shown(project: Project) -> None:
+    skip_where_installed()
+    assert " is /" not in project.refused("FIND")
+    project.environment |= {"TensorRT_ROOT": "/no/where", "TRT_ROOT": "/any/where else"}
+    said = project.refused("FIND")
+    assert "nor in a system folder (TensorRT_ROOT is /no/where, TRT_ROOT is /any/where else): set" in said
+
+
 def test_without_a_network(tmp_path: Path) -> None:
     """The command itself, in a network namespace of its own, which has no way out."""
     skip_where_installed()
