@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,8 +22,12 @@ from normdeploy.cli.options import (
     timeout_option,
 )
 from normdeploy.cli.output import deliver, progress_bar, require_one_on_stdout
+from normdeploy.cli.ranges import shape_or_range
 from normdeploy.cli.verb import Verb, Verbosity, verbosity
 from normdeploy.errors import ExitCode
+
+if TYPE_CHECKING:
+    from normdeploy.inputs.ranges import Range
 
 _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": ExitCode.UNAVAILABLE}
 
@@ -45,7 +49,10 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
 @preprocess_options()
 @click.option("--samples", type=int, metavar="N", help="By default all of the data, or 8 random ones.")
 @seed_option()
-@shapes_option()
+@shapes_option(
+    "Of an input whose shape the model leaves open; with --invariants a range as NAME:MIN:OPT:MAX too.",
+    value=shape_or_range,
+)
 @map_option()
 @click.option(
     "--rtol",
@@ -69,6 +76,12 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
 @timeout_option("For loading the model, and for each batch, in a backend and in the reference.")
 @max_memory_option()
 @click.option("--localize", is_flag=True, help="Name the first node that a backend computes wrongly.")
+@click.option(
+    "--invariants",
+    is_flag=True,
+    help="Hold each backend against itself: equal and permuted rows, other batches and shapes, repeated "
+    "runs, inner tensors as outputs.",
+)
 @json_option("the report")
 @click.option(
     "--junit",
@@ -89,7 +102,7 @@ def command(
     preprocess: Any,
     samples: int | None,
     seed: int,
-    shapes: Mapping[str, Sequence[int]],
+    shapes: Mapping[str, Sequence[int] | Range],
     names: Mapping[str, str],
     rtol: float | None,
     atol: float | None,
@@ -99,14 +112,15 @@ def command(
     timeout: float,
     max_memory: int | None,
     localize: bool,
+    invariants: bool,
     json_path: str | None,
     junit_path: str | None,
     html_path: str | None,
 ) -> None:
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
 
-    Exit code: 0 all passed; 1 a backend's numbers are wrong, or it misses a gate; 2 bad usage or bad input;
-    3 a backend crashed, timed out, or was asked for and is not available.
+    Exit code: 0 all passed; 1 a backend's numbers are wrong, or it misses a gate or breaks an invariant;
+    2 bad usage or bad input; 3 a backend crashed, timed out, or was asked for and is not available.
     """
     from normdeploy.pages.charts import require_charts
     from normdeploy.resources import limit_memory, process_limit
@@ -133,6 +147,7 @@ def command(
             max_flips=max_flips,
             max_accuracy_drop=max_accuracy_drop,
             localize=localize,
+            invariants=invariants,
             plugins=plugins,
             timeout=timeout,
             max_memory=max_memory,

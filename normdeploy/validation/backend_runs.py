@@ -57,6 +57,12 @@ class BackendRuns:
         return [*self._runs, *self._plain.values()]
 
     @property
+    def alive(self) -> list[tuple[Backend, bool]]:
+        """The backends that can still give results, each with whether its numbers are right so far."""
+        runs = zip(self._backends, self._runs, strict=True)
+        return [(backend, run.wrong_on is None) for backend, run in runs if run.alive]
+
+    @property
     def against(self) -> str | None:
         """The reference, in words; None if it is the model itself."""
         return "the reference" if self._examinee.has_reference else None

@@ -16,6 +16,7 @@ from normdeploy.graph.io import ModelSource, model_name, on_disk
 from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
+from normdeploy.inputs.ranges import Range, usual_shapes
 from normdeploy.inputs.samples import Samples, open_samples
 from normdeploy.inputs.sources import Data, Preparation
 from normdeploy.reference import Evaluator
@@ -23,6 +24,7 @@ from normdeploy.validation.backend_runs import BackendRuns
 from normdeploy.validation.examinee import Examinee, paired_models
 from normdeploy.validation.gate import Gate, given_gate
 from normdeploy.validation.half_precision.findings import OverflowWatch
+from normdeploy.validation.invariants.ask import ask
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.report import CheckReport
 from normdeploy.validation.stream import Progress, stream
@@ -40,13 +42,14 @@ def check(
     labels: str | os.PathLike[str] | None = None,
     samples: int | None = None,
     seed: int = 0,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Sequence[int] | Range] | None = None,
     map: Mapping[str, str] | None = None,  # noqa: A002
     rtol: float | None = None,
     atol: float | None = None,
     max_flips: int | str | None = None,
     max_accuracy_drop: float | None = None,
     localize: bool = False,
+    invariants: bool = False,
     plugins: Sequence[str | os.PathLike[str]] = (),
     timeout: float = BACKEND_TIMEOUT,
     max_memory: float | None = None,
@@ -66,13 +69,15 @@ def check(
         labels: a CSV file with two columns, a file of the folder and its class.
         samples: how many; by default all of the data, or 8 random ones.
         seed: of the random inputs.
-        shapes: of inputs whose shape the model leaves open.
+        shapes: of inputs whose shape the model leaves open; with `invariants`, ranges of them too.
         map: names of inputs and outputs of the model -> those of the reference, where they differ.
         rtol, atol: allow rtol · |reference| + atol; by default rounding is measured.
         max_flips: samples whose class may differ from the reference's, a number or "0.5%". It, and
             max_accuracy_drop, then decide in place of the numbers.
         max_accuracy_drop: how far the accuracy may lie below the reference's, as a share; needs labels.
         localize: whether to search the first wrong node of each backend whose numbers are wrong.
+        invariants: whether to ask each backend if it contradicts itself: on equal rows, in another order, in
+            other batches and shapes, when it runs again, and with inner tensors as further outputs.
         plugins: plugin libraries, loaded where a backend can use them, instead of the model's functions.
         timeout: seconds that a backend may take to load the model, and for each batch; the reference may take
             as long if it is given, 600 if not.
@@ -100,23 +105,25 @@ def check(
     libraries = plugin_libraries(plugins)
     chosen = [find(name).with_plugins(libraries) for name in dict.fromkeys(backends or BACKENDS)]
     deployed, original, remarks = paired_models(model, reference, map)
-    declared, shapes = declared_inputs(deployed), shapes or {}
+    declared = declared_inputs(deployed)
+    usual, ranges = usual_shapes(declared, shapes or {})
+    if ranges and not invariants:
+        raise UsageError("a range of shapes is for the invariants: give one shape, or --invariants too")
     tolerance, gate = given_tolerance(rtol, atol), given_gate(max_flips, max_accuracy_drop)
     watch = OverflowWatch(deployed) if data is not None else None
     ours = Evaluator(deployed, keep_weights=True)
     right = ours if original is deployed else Evaluator(original, keep_weights=True)
     judge = Judge(ours, right, tolerance, seed)
     with ExitStack() as stack:
-        inputs, preparation = with_shapes(declared, shapes), Preparation(preprocess, labels)
+        inputs, preparation = with_shapes(declared, usual), Preparation(preprocess, labels)
         opened = stack.enter_context(open_samples(inputs, data, samples, seed, preparation))
         _require_labels(gate, opened)
         path = stack.enter_context(on_disk(model))
-        examinee = Examinee(
-            path, ours, right, judge, declared, shapes, opened, tolerance, gate, seed, timeout
-        )
-        runs = stack.enter_context(BackendRuns(examinee, chosen, requested=backends is not None))
-        done = stream(judge, runs.all, opened, watch, progress, classify=gate is not None)
+        examinee = Examinee(path, ours, right, judge, declared, usual, opened, tolerance, gate, seed, timeout)
+        with BackendRuns(examinee, chosen, requested=backends is not None) as runs:
+            done = stream(judge, runs.all, opened, watch, progress, classify=gate is not None)
         reports = runs.reports(done.accuracy)
+        asked = ask(examinee, done.first, ranges, runs.alive) if invariants else None
     if runs.quantized:
         remarks.append(
             f"the model is quantized, and held against {runs.against or 'its own graph in float64'}"
@@ -134,6 +141,7 @@ def check(
         half_precision=watch.findings() if watch else (),
         gate=gate,
         remarks=[*remarks, *opened.remarks],
+        invariants=asked,
     )
 
 

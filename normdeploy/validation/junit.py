@@ -3,6 +3,7 @@
 A suite is the model, a test case one output of one backend. A backend that gave no result, or whose result
 cannot be judged output by output, has a case named "run". A backend that is not on this machine and that
 nobody asked for is skipped. With a gate, the outputs pass and a case named "gate" tells whether it is met.
+Each invariant of a backend is a case named "invariant" and the invariant's name.
 
 The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
 documentation of unit test reports have in common.
@@ -17,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from normdeploy.validation import text
 
 if TYPE_CHECKING:
+    from normdeploy.validation.invariants.result import Invariant
     from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
 Outcome = Literal["failure", "error", "skipped"]
@@ -34,6 +36,8 @@ def xml(report: CheckReport) -> str:
     suite = SubElement(root, "testsuite", name=_text(text.title(report)))
     for backend in report.backends:
         _add_backend(suite, report, backend)
+    for invariant in report.invariants.entries if report.invariants is not None else ():
+        _add_invariant(suite, report, invariant)
     if report.verdict != "pass" and not _count(suite, "failure") + _count(suite, "error"):
         kind: Outcome = "failure" if report.verdict == "mismatch" else "error"
         case = SubElement(suite, "testcase", classname=_text(report.model), name="verdict", time="0.000")
@@ -66,6 +70,15 @@ def _add_backend(suite: Element, report: CheckReport, backend: BackendReport) ->
     elif backend.status != "pass" and not blamed:
         case = SubElement(suite, "testcase", classname=classname, name="run", time=_seconds(seconds))
         _add_outcome(case, _outcome(backend), backend.status, backend.reason, "\n".join(backend.log))
+
+
+def _add_invariant(suite: Element, report: CheckReport, invariant: Invariant) -> None:
+    classname = _text(f"{report.model}.{invariant.backend}")
+    name = f"invariant {invariant.name}"
+    case = SubElement(suite, "testcase", classname=classname, name=name, time="0.000")
+    if invariant.status != "pass":
+        kinds: dict[str, Outcome] = {"broken": "failure", "skipped": "skipped"}
+        _add_outcome(case, kinds.get(invariant.status, "error"), invariant.status, invariant.reason, "")
 
 
 def _outcome(backend: BackendReport) -> Outcome:

@@ -11,6 +11,7 @@ import numpy as np
 
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
 from normdeploy.validation.distribution import EDGES, Distribution
+from normdeploy.validation.invariants.page import add_invariants
 from normdeploy.validation.text import divergence_line, gate_lines, title
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def html(report: CheckReport) -> str:
             page.add_text(f"{backend.name}: {divergence_line(backend)}")
     _add_backends(page, report)
     _add_outputs(page, report)
+    if report.invariants is not None:
+        add_invariants(page, report.invariants)
     for backend in report.backends:
         if backend.outputs or backend.localization:
             page.add_heading(backend.name)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import RenderableType
 
@@ -18,6 +18,9 @@ from normdeploy.validation.distribution import Distribution
 from normdeploy.validation.gate import Gate
 from normdeploy.validation.half_precision.findings import HalfPrecision
 from normdeploy.validation.localize import Divergence, Localization
+
+if TYPE_CHECKING:
+    from normdeploy.validation.invariants.result import Invariants
 
 SCHEMA = 1
 
@@ -91,6 +94,7 @@ class CheckReport(PageResult):
         half_precision: what float16 would do to each normalization layer on the data; empty without data.
         gate: what was allowed to be lost; None if the numbers decide.
         remarks: how the data was taken, and which names stand for each other; a line each.
+        invariants: whether backends contradict themselves; None if that was not asked.
     """
 
     model: str
@@ -103,17 +107,17 @@ class CheckReport(PageResult):
     half_precision: Sequence[HalfPrecision] = ()
     gate: Gate | None = None
     remarks: Sequence[str] = ()
+    invariants: Invariants | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """ "mismatch" if any backend's numbers are wrong, or miss the gate; "error" if one failed.
-
-        "error" too if none could judge. A backend that is unavailable counts only if it was named.
+        """ "mismatch" if any backend's numbers are wrong, miss the gate or break an invariant; "error" if one
+        failed, or if none could judge. A backend that is unavailable counts only if it was named.
         """
         statuses = [backend.status for backend in self.backends]
-        if "mismatch" in statuses:
+        if "mismatch" in statuses or (self.invariants is not None and self.invariants.broken):
             return "mismatch"
-        failed = any(
+        failed = (self.invariants is not None and self.invariants.failed) or any(
             backend.status in ("crashed", "timeout")
             or (backend.status == "unavailable" and backend.requested)
             for backend in self.backends
@@ -153,6 +157,7 @@ class CheckReport(PageResult):
             "gate": None if self.gate is None else self.gate.to_json(),
             "remarks": list(self.remarks),
             "half_precision": [finding.to_json() for finding in self.half_precision],
+            "invariants": None if self.invariants is None else self.invariants.to_json(),
             "environment": dict(self.environment),
         }
 

@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from normdeploy.validation.invariants import text as invariants
+
 if TYPE_CHECKING:
     from normdeploy.validation.half_precision.findings import HalfPrecision
     from normdeploy.validation.localize import How
@@ -72,6 +74,8 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
             yield Text(f"{backend.name} {divergence_line(backend)}")
         for remark in backend.localization.remarks if backend.localization else ():
             yield Text(f"{backend.name} localize: {remark}")
+    if report.invariants is not None:
+        yield from invariants.lines(report.invariants)
     yield from warnings(report.half_precision)
     if absent and not verbose:
         names = ", ".join(backend.name for backend in absent)

@@ -6,8 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
+from normdeploy.backends import catalog
 from normdeploy.pages import charts
 from tests.builders import conv_lrn
+from tests.validation.invariants.self_contradicting_backends import planted
 
 
 @pytest.fixture
@@ -90,3 +92,27 @@ def test_inspect_refuses_data_that_does_not_fit(run, good, tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, z=np.zeros(3, np.float32))
     run("inspect", good, "--data", path).assert_refused("'z' is no input of the model")
+
+
+def test_a_broken_invariant_is_exit_code_1(run, good, tmp_path, monkeypatch):
+    name = "wrong_in_batches_of_two"
+    monkeypatch.setitem(catalog.BACKENDS, name, planted(name))
+    target = tmp_path / "report.json"
+    assert run("check", good, "--backend", name).code == 0
+    outcome = run("check", good, "--backend", name, "--invariants", "--json", target)
+    assert outcome.code == 1
+    assert f"invariants of {name}: " in outcome.out
+    assert "batch-sizes broken: in a batch of two rows, " in outcome.out
+    found = {entry["name"]: entry for entry in json.loads(target.read_text())["invariants"]}
+    assert (found["batch-sizes"]["status"], found["batch-sizes"]["noise_ratio"] > 1) == ("broken", True)
+    assert found["equal-rows"]["status"] == "pass"
+
+
+def test_a_range_of_shapes_is_for_the_invariants(run, good):
+    shape = "x:1x3x6x6:1x3x6x6:2x3x6x6"
+    outcome = run("check", good, "--backend", "onnxruntime", "--shape", shape)
+    assert outcome.code == 2
+    assert "--invariants" in outcome.err
+    outcome = run("check", good, "--backend", "onnxruntime", "--shape", shape, "--invariants")
+    assert outcome.code == 0
+    assert "invariants of onnxruntime: 6 hold" in outcome.out

@@ -15,6 +15,7 @@ from normdeploy.backends import catalog
 from normdeploy.cli import main
 from tests.builders import conv_lrn, parsed, unary
 from tests.validation import misbehaving_for_check
+from tests.validation.invariants import self_contradicting_backends
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "models" / "digits"
@@ -147,6 +148,17 @@ def test_check_of_a_quantized_model_by_a_gate():
     assert document["gate"] == {"max_flips": "50%", "max_accuracy_drop": None}
     assert (document["backends"][0]["gate"], document["backends"][0]["unoptimized"]) == ("met", "pass")
     assert len(document["remarks"]) == 1
+    assert_is_strict("check", document)
+
+
+def test_check_with_invariants(monkeypatch):
+    for name in ("wrong_from_the_second_row_on", "refuses_batches"):
+        monkeypatch.setitem(catalog.BACKENDS, name, self_contradicting_backends.planted(name))
+    backends = ["onnxruntime", "wrong_from_the_second_row_on", "refuses_batches"]
+    report = nd.check(conv_lrn(), backends=backends, samples=3, invariants=True)
+    document = assert_fits("check", report.to_json())
+    assert document["verdict"] == "mismatch"
+    assert {entry["status"] for entry in document["invariants"]} == {"pass", "broken", "skipped", "crashed"}
     assert_is_strict("check", document)
 
 

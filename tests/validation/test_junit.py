@@ -14,6 +14,7 @@ from normdeploy.backends import catalog
 from normdeploy.errors import UsageError
 from normdeploy.validation import check, junit
 from normdeploy.validation.compare import TensorComparison
+from normdeploy.validation.invariants.result import Invariant, Invariants
 from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 from tests.builders import conv_lrn, unary
 from tests.validation.misbehaving_for_check import misbehaving
@@ -166,3 +167,23 @@ def test_the_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         good.to_junit(tmp_path / "no" / "junit.xml")
     assert [path.name for path in tmp_path.iterdir()] == ["junit.xml"]
+
+
+def test_invariants():
+    passed = BackendReport("ort", "pass")
+    entries = [
+        Invariant("ort", "equal-rows", "pass", "", 0.1),
+        Invariant("ort", "permuted-rows", "broken", "rows differ", math.inf),
+        Invariant("ort", "batch-sizes", "skipped", "one row, no more"),
+        Invariant("ort", "shape-corners", "timeout", "at x [3]: too late"),
+    ]
+    suite = parsed(CheckReport("m.onnx", "m.onnx", 1, 0, [passed], None, {}, invariants=Invariants(entries)))
+    cases = {case.get("name"): [child.tag for child in case] for case in suite}
+    assert cases == {
+        "invariant equal-rows": [],
+        "invariant permuted-rows": ["failure"],
+        "invariant batch-sizes": ["skipped"],
+        "invariant shape-corners": ["error"],
+    }
+    (failure,) = suite.iter("failure")
+    assert (failure.get("type"), failure.get("message")) == ("broken", "rows differ")

@@ -11,6 +11,7 @@ import numpy as np
 from normdeploy.dtypes import Array
 from normdeploy.graph.shapes import format_dims
 from normdeploy.inputs.declared import DeclaredInput
+from normdeploy.inputs.ranges import Range
 from normdeploy.validation.invariants.rows import BatchAxis
 
 Arrays = Mapping[str, Array]
@@ -49,7 +50,7 @@ def corners(
     sample: Arrays,
     batch: BatchAxis | None,
     rows: int,
-    ranges: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+    ranges: Mapping[str, Range],
     seen: Arrays,
 ) -> list[Corner]:
     """Inputs with all open dimensions at their smallest, at their largest and at odd sizes, and with the
@@ -60,8 +61,8 @@ def corners(
         sample: of the usual sizes. Its elements fill the others: cut off, or repeated from the start.
         batch: the axis that counts rows, if any.
         rows: the largest number of rows.
-        ranges: the smallest and the largest shape of inputs for which a user gives them. Elsewhere an open
-            dimension of the usual size s is tried with s/2 and with the next odd size above s.
+        ranges: of the shapes of inputs for which a user gives them. Elsewhere an open dimension of the usual
+            size s is tried with s/2 and with the next odd size above s.
         seen: inputs of shapes that need not be tried.
     """
     places = _open_dimensions(declared, sample, batch)
@@ -101,12 +102,12 @@ def _sizes(
     sample: Arrays,
     batch: BatchAxis | None,
     rows: int,
-    ranges: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+    ranges: Mapping[str, Range],
 ) -> SizeRange:
     name, axis = places[0]
     for given, where in places:
         if given in ranges:
-            smallest, largest = (int(shape[where]) for shape in ranges[given])
+            smallest, largest = int(ranges[given].min[where]), int(ranges[given].max[where])
             return SizeRange(smallest, largest, _odd_between(smallest, largest))
     usual = sample[name].shape[axis]
     if batch is not None and batch.axes.get(name) == axis:

@@ -11,8 +11,9 @@ import onnx_ir as ir
 from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError, ModelError
-from normdeploy.inputs.declared import DeclaredInput
+from normdeploy.inputs.ranges import Range
 from normdeploy.reference import Evaluator
+from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.invariants.corners import Corner, corners
 from normdeploy.validation.invariants.extra_outputs import with_extra_outputs
 from normdeploy.validation.invariants.subject import ONE, PAIR, Sizes, Subject, subject_of
@@ -24,8 +25,6 @@ from normdeploy.validation.tolerance import Tolerance
 Arrays = Mapping[str, Array]
 
 Shape = tuple[int, ...]
-ShapeRange = tuple[Sequence[int], Sequence[int]]
-"""The smallest and the largest shape of an input."""
 
 
 @dataclass(frozen=True)
@@ -54,44 +53,34 @@ class Questions:
     profile: Mapping[str, tuple[Shape, Shape, Shape]]
 
 
-def questions_about(
-    deployed: Evaluator,
-    judge: Judge,
-    declared: Sequence[DeclaredInput],
-    samples: Sequence[Arrays],
-    ranges: Mapping[str, ShapeRange],
-    tolerance: Tolerance | None,
-    seed: int,
-) -> Questions:
+def questions_about(examinee: Examinee, samples: Sequence[Arrays], ranges: Mapping[str, Range]) -> Questions:
     """Let the reference find out which invariants a model has, and what is right at other shapes.
 
     Args:
-        deployed: of the model that backends run, its types inferred.
-        judge: says what is right.
-        declared: the model's inputs, open dimensions included.
+        examinee: the model.
         samples: a few batches of inputs; the first has the usual shapes.
         ranges: of the shapes of inputs for which a user gives them.
-        tolerance, seed: see `TwoRuns`.
 
     Raises:
         ModelError: the reference cannot compute the model.
     """
-    subject = subject_of(deployed, declared, samples, tolerance, seed)
+    evaluator, declared, seed = examinee.deployed, examinee.declared, examinee.seed
+    subject = subject_of(evaluator, declared, samples, examinee.tolerance, seed)
     found = corners(declared, subject.inputs, subject.batch, subject.rows, ranges, samples[0])
     judged, refusals = [], []
     for corner in found:
-        case = _case(judge, corner)
+        case = _case(examinee.judge, corner)
         if isinstance(case, str):
             refusals.append(case)
         else:
             judged.append((corner, case))
-    model, names = with_extra_outputs(deployed.model, subject.sizes)
+    model, names = with_extra_outputs(evaluator.model, subject.sizes)
     why_no_extra = "the model has no inner tensors that could be outputs"
-    if is_quantized(deployed.model):
+    if is_quantized(evaluator.model):
         names, why_no_extra = [], "the model is quantized, and fused integer kernels round elsewhere"
     return Questions(
         subject,
-        _equal_rows(deployed, subject, tolerance, seed),
+        _equal_rows(evaluator, subject, examinee.tolerance, seed),
         judged,
         refusals[0] if refusals else "the model leaves no size open",
         model,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from normdeploy.inputs.declared import DeclaredInput
+from normdeploy.inputs.ranges import Range
 from normdeploy.validation.invariants.corners import corners
 from normdeploy.validation.invariants.rows import BatchAxis
 
@@ -40,11 +41,11 @@ def test_sizes_of_one_name_go_together_and_those_without_a_name_do_not():
 
 
 def test_a_range_that_a_user_gives():
-    sample, ranges = {"x": np.zeros((3, 8))}, {"x": ((2, 4), (6, 16))}
+    sample, ranges = {"x": np.zeros((3, 8))}, {"x": Range((2, 4), (3, 8), (6, 16))}
     assert shapes(declared(x=("N", "T")), sample, ranges=ranges) == [
         ((2, 4),), ((6, 16),), ((5, 11),), ((2, 16),), ((6, 4),)
     ]  # fmt: skip
-    (narrow,) = shapes(declared(x=("N",)), {"x": np.zeros(2)}, ranges={"x": ((4,), (4,))})
+    (narrow,) = shapes(declared(x=("N",)), {"x": np.zeros(2)}, ranges={"x": Range((4,), (4,), (4,))})
     assert narrow == ((4,),)
 
 

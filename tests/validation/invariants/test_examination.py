@@ -5,11 +5,10 @@ import pytest
 
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import save
-from normdeploy.inputs.declared import declared_inputs
-from normdeploy.reference import Evaluator
-from normdeploy.validation.invariants import NAMES, ask, questions_about
-from normdeploy.validation.judge import Judge
+from normdeploy.validation.invariants.ask import ask
+from normdeploy.validation.invariants.result import NAMES
 from tests.builders import conv_lrn
+from tests.validation.examinees import examinee
 from tests.validation.invariants.self_contradicting_backends import planted
 
 RNG = np.random.default_rng(0)
@@ -20,14 +19,11 @@ SAMPLES = [{"x": (RNG.normal(size=(1, 3, 6, 6)) * 8).astype(np.float32)} for _ i
 def asked(tmp_path_factory):
     """Ask a backend about a model whose batch and image size are open."""
     path = tmp_path_factory.mktemp("model") / "model.onnx"
-    model = inferred(conv_lrn(spatial="S"))
-    save(model, path)
-    evaluator = Evaluator(model)
-    judge = Judge(evaluator, evaluator)
-    questions = questions_about(evaluator, judge, declared_inputs(model), SAMPLES, {}, None, 0)
+    model = conv_lrn(spatial="S")
+    save(inferred(model), path)
 
     def ask_one(name, is_right=True):
-        found = ask(questions, [(planted(name), is_right)], path, 300)
+        found = ask(examinee(model, path), SAMPLES, {}, [(planted(name), is_right)])
         assert [entry.name for entry in found.entries] == list(NAMES)
         return {entry.name: entry for entry in found.entries}
 

@@ -9,22 +9,20 @@ from normdeploy.backends.onnxruntime import open_cpu
 from normdeploy.errors import BackendCrashed
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import save
-from normdeploy.inputs.declared import declared_inputs
+from normdeploy.inputs.ranges import Range
 from normdeploy.reference import Evaluator
-from normdeploy.validation.invariants import NAMES, questions_about
 from normdeploy.validation.invariants.examination import examine
-from normdeploy.validation.judge import Judge
+from normdeploy.validation.invariants.questions import questions_about
+from normdeploy.validation.invariants.result import NAMES
 from tests.builders import conv_lrn, parsed
+from tests.validation.examinees import examinee
 from tests.validation.random_models import KINDS, random_model
 
 RIGHT_RUNS = 220
 
 
-def questions(model, samples, original=None, ranges=None, tolerance=None):
-    whole = inferred(model)
-    evaluator = Evaluator(whole)
-    judge = Judge(evaluator, evaluator if original is None else Evaluator(inferred(original)))
-    return questions_about(evaluator, judge, declared_inputs(whole), samples, ranges or {}, tolerance, 0)
+def questions(model, samples, original=None, ranges=None):
+    return questions_about(examinee(model, original=original), samples, ranges or {})
 
 
 def run(session, inputs):
@@ -98,7 +96,7 @@ def test_corners_are_judged_by_the_original():
 
 
 def test_ranges_of_shapes():
-    ranges = {"x": ((1, 3, 5, 5), (4, 3, 8, 8))}
+    ranges = {"x": Range((1, 3, 5, 5), (1, 3, 6, 6), (4, 3, 8, 8))}
     shapes = [
         corner.inputs["x"].shape for corner, _ in questions(conv_lrn(spatial="S"), [X], ranges=ranges).corners
     ]
