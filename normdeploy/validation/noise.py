@@ -155,7 +155,7 @@ def _deviation(run: Array, exact: Array) -> Array:
     if exact.dtype != np.float64:
         return np.asarray(run != exact, dtype=np.float64)
     with np.errstate(all="ignore"):
-        deviation = np.abs(run - exact)
+        deviation = np.asarray(np.abs(run - exact))
         deviation[np.isinf(deviation)] = np.nan
         deviation[(run == exact) | (np.isnan(run) & np.isnan(exact))] = 0.0
         return np.asarray(deviation)
