@@ -69,7 +69,8 @@ def check(
         labels: a CSV file with two columns, a file of the folder and its class.
         samples: how many; by default all of the data, or 8 random ones.
         seed: of the random inputs.
-        shapes: of inputs whose shape the model leaves open; with `invariants`, ranges of them too.
+        shapes: of inputs whose shape the model leaves open; with `invariants` a `normdeploy.engine.Range`
+            of them too.
         map: names of inputs and outputs of the model -> those of the reference, where they differ.
         rtol, atol: allow rtol · |reference| + atol; by default rounding is measured.
         max_flips: samples whose class may differ from the reference's, a number or "0.5%". It, and
@@ -82,7 +83,8 @@ def check(
         timeout: seconds that a backend may take to load the model, and for each batch; the reference may take
             as long if it is given, 600 if not.
         max_memory: bytes that this process may take, half of the machine's memory by default.
-        progress: is told about each batch; with `localize`, then about the nodes that have been looked at.
+        progress: is told about each batch; then with `invariants` about the questions that have been asked,
+            and with `localize` about the nodes that have been looked at.
 
     Returns:
         What each backend made of it, and the verdict. It prints as the table that `normdeploy check` shows.
@@ -123,7 +125,7 @@ def check(
         with BackendRuns(examinee, chosen, requested=backends is not None) as runs:
             done = stream(judge, runs.all, opened, watch, progress, classify=gate is not None)
         reports = runs.reports(done.accuracy)
-        asked = ask(examinee, done.first, ranges, runs.alive) if invariants else None
+        asked = ask(examinee, done.first, ranges, runs.alive, progress) if invariants else None
     if runs.quantized:
         remarks.append(
             f"the model is quantized, and held against {runs.against or 'its own graph in float64'}"

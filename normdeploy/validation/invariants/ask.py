@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 
 from normdeploy.backends.catalog import Backend
 from normdeploy.dtypes import Array
 from normdeploy.inputs.ranges import Range
 from normdeploy.validation.examinee import Examinee
-from normdeploy.validation.invariants.examination import examine
+from normdeploy.validation.invariants.examination import STEPS, examine
 from normdeploy.validation.invariants.questions import questions_about
 from normdeploy.validation.invariants.result import Invariant, Invariants
 from normdeploy.validation.invariants.sessions import KeptSession
 from normdeploy.validation.localize import runner
+from normdeploy.validation.stream import Progress
 
 
 def ask(
@@ -21,6 +23,7 @@ def ask(
     samples: Sequence[Mapping[str, Array]],
     ranges: Mapping[str, Range],
     backends: Iterable[tuple[Backend, bool]],
+    progress: Progress | None = None,
 ) -> Invariants:
     """Ask backends whether they contradict themselves.
 
@@ -29,6 +32,7 @@ def ask(
         samples: a few batches of inputs, the first of the usual shapes.
         ranges: of the shapes of inputs for which the user gives them.
         backends: each with whether its numbers are right on the samples of the check.
+        progress: is told how many steps are done.
 
     Raises:
         ModelError: the reference cannot compute the model.
@@ -37,6 +41,12 @@ def ask(
     asked = list(backends)
     if not asked or not samples:
         return Invariants(entries)
+    steps = count(1)
+
+    def on_step() -> None:
+        if progress is not None:
+            progress(next(steps), STEPS * len(asked))
+
     questions = questions_about(examinee, samples, ranges)
     for backend, is_right in asked:
         prepared = backend.with_shapes(questions.profile)
@@ -47,5 +57,6 @@ def ask(
                 session,
                 partial(runner(backend, examinee.timeout), questions.with_extra_outputs),
                 is_right=is_right,
+                on_step=on_step,
             )
     return Invariants(entries)

@@ -20,12 +20,21 @@ from normdeploy.validation.invariants.two_runs import Pick, same_bits
 
 Arrays = Mapping[str, Array]
 
+STEPS = 6
+"""Of the questions to one backend, for those who are told how far they are."""
+
 Run = Callable[[Arrays], Arrays]
 """Called with inputs, gives outputs. Raises BackendFailure."""
 
 
 def examine(
-    questions: Questions, backend: str, run: Run, run_with_extra_outputs: Run, *, is_right: bool
+    questions: Questions,
+    backend: str,
+    run: Run,
+    run_with_extra_outputs: Run,
+    *,
+    is_right: bool,
+    on_step: Callable[[], None] = lambda: None,
 ) -> list[Invariant]:
     """Ask one backend.
 
@@ -36,18 +45,26 @@ def examine(
         run_with_extra_outputs: runs the model with inner tensors as further outputs.
         is_right: whether its numbers are right where the reference was asked before. Where they are not, the
             reference is not asked at other shapes.
+        on_step: called `STEPS` times, or once where there is no answer to the first question.
     """
     examination = _Examination(questions, run)
-    if examination.begin():
+    began = examination.begin()
+    on_step()
+    if began:
         examination.repeat("in a second run")
         examination.permute()
+        on_step()
         examination.equal_rows()
         examination.repeat("after a run on other values")
+        on_step()
         if examination.batch_sizes():
             examination.repeat("after runs on other batch sizes")
+        on_step()
         if examination.corners(is_right):
             examination.repeat("after runs on other shapes")
+        on_step()
         examination.extra_outputs(run_with_extra_outputs)
+        on_step()
     return [finding.result(backend) for finding in examination.found.values()]
 
 

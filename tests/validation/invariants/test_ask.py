@@ -49,6 +49,15 @@ def test_backends_that_gave_no_result_are_not_asked(monkeypatch):
     assert report.verdict == "error"
 
 
+def test_progress_is_told(monkeypatch):
+    seen = []
+    checked(
+        unary("Exp", ["N", 3]), monkeypatch, "onnxruntime", "right", samples=1,
+        progress=lambda *state: seen.append(state),
+    )  # fmt: skip
+    assert seen == [(1, 1), *((step, 12) for step in range(1, 13))]
+
+
 def test_without_the_option_nothing_is_asked():
     report = check(unary("Exp", ["N", 3]), backends=["onnxruntime"], samples=1)
     assert (report.invariants, report.to_json()["invariants"]) == (None, None)
