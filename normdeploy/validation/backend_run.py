@@ -5,21 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from normdeploy.backends.catalog import Backend
 from normdeploy.backends.worker_session import WorkerSession
-from normdeploy.dtypes import Array, is_floating
+from normdeploy.dtypes import Array
 from normdeploy.errors import BackendFailure
-from normdeploy.graph.shapes import format_dims
 from normdeploy.inputs.samples import Batch
-from normdeploy.validation.accuracy import Tally, predicted_classes
-from normdeploy.validation.compare import TensorComparison
+from normdeploy.validation.compared_outputs import ComparedOutputs
 from normdeploy.validation.gate import Gate
 from normdeploy.validation.judge import Case
-from normdeploy.validation.report import BackendReport, GateOutcome, OutputReport, Status
+from normdeploy.validation.report import BackendReport, Status
 
 _MEANINGLESS = 0.1
 """Expected rounding, as a share of an output's root mean square, above which a verdict says little. What is
@@ -42,11 +39,7 @@ class BackendRun:
         self._loaded = False
         self._seconds = 0.0
         self._failure: BackendFailure | None = None
-        self._outputs: dict[str, OutputReport] = {}
-        self._misfit = ""
-        self._tally = Tally()
-        self.wrong_on: Mapping[str, Array] | None = None
-        """The first inputs on which an output was wrong."""
+        self._compared = ComparedOutputs()
 
     def __enter__(self) -> BackendRun:
         return self
@@ -56,6 +49,11 @@ class BackendRun:
     ) -> None:
         if self._session is not None:
             self._session.__exit__(kind, error, trace)
+
+    @property
+    def wrong_on(self) -> Mapping[str, Array] | None:
+        """The first inputs on which an output was wrong."""
+        return self._compared.wrong_on
 
     @property
     def alive(self) -> bool:
@@ -94,31 +92,8 @@ class BackendRun:
         except BackendFailure as failure:
             self._failure = failure
             return
-        for name in case.expected:
-            self._compare(name, actual.get(name), case)
-        if self.wrong_on is None and self._status()[0] == "mismatch":
-            self.wrong_on = batch.inputs
-        if scores is not None and predicted is not None and not self._misfit:
-            classes = predicted_classes(actual, scores, batch.samples)
-            self._tally.add(classes, batch.labels, predicted)
-
-    def _compare(self, name: str, actual: Array | None, case: Case) -> None:
-        expected = case.expected[name]
-        if actual is None:
-            self._misfit = f"there is no output '{name}'"
-        elif actual.shape != expected.shape:
-            self._misfit = (
-                f"output '{name}' has shape {format_dims(actual.shape)}, "
-                f"and {format_dims(expected.shape)} in the reference"
-            )
-        elif is_floating(actual.dtype) != is_floating(expected.dtype):
-            self._misfit = f"output '{name}' has type {actual.dtype}, and {expected.dtype} in the reference"
-        else:
-            comparison = case.compare(name, actual)
-            before = self._outputs.get(name, OutputReport(name, str(actual.dtype), TensorComparison()))
-            if is_floating(actual.dtype):
-                before.distribution.add(actual, expected)
-            self._outputs[name] = replace(before, comparison=before.comparison + comparison)
+        self._compared.add(batch, case.judge(actual), actual, case.expected)
+        self._compared.count_classes(batch, actual, scores, predicted)
 
     def report(
         self, labelled: bool, gate: Gate | None = None, reference_accuracy: float | None = None
@@ -130,26 +105,24 @@ class BackendRun:
             gate: decides in place of the numbers, where classes could be compared.
             reference_accuracy: the reference's accuracy, with labels.
         """
-        status, reason = self._status()
-        counted = (labelled or gate is not None) and self._tally.samples > 0
-        passed: GateOutcome | None = None
-        if gate is not None and counted and self._failure is None and not self._misfit:
-            tally = self._tally
-            missed = gate.missed(tally.flips, tally.samples, tally.accuracy, reference_accuracy)
-            passed = "missed" if missed else "met"
-            if missed:
-                status, reason = "mismatch", "; ".join(filter(None, (missed, reason)))
-            elif status == "mismatch":
-                status, reason = "pass", f"the gate is met, though numbers differ beyond rounding: {reason}"
+        found = self._compared.conclusion(
+            labelled, gate if self._failure is None else None, reference_accuracy
+        )
+        status: Status = "mismatch" if found.wrong else "pass"
+        reason = found.reason
+        if self._failure is not None:
+            status, reason = self._failure.status, self._failure.reason
+        elif not found.wrong:
+            reason = "; ".join(filter(None, (reason, self._doubt())))
         return BackendReport(
             name=self._backend.name,
             status=status,
             reason=reason,
             requested=self._requested,
-            outputs=list(self._outputs.values()),
-            accuracy=self._tally.accuracy if counted else None,
-            flips=self._tally.flips if counted else None,
-            gate=passed,
+            outputs=self._compared.reports,
+            accuracy=found.accuracy,
+            flips=found.flips,
+            gate=found.gate,
             log=self._failure.log if self._failure else (),
             versions=self._session.versions if self._session else {},
             seconds=self._seconds,
@@ -165,7 +138,7 @@ class BackendRun:
 
     def _doubt(self) -> str:
         """A warning where rounding alone may change an output so much that passing means little."""
-        for output in self._outputs.values():
+        for output in self._compared.reports:
             share = output.comparison.noise_share
             if share is not None and share > _MEANINGLESS:
                 return (
@@ -173,19 +146,3 @@ class BackendRun:
                     "the model amplifies it, and no verdict on it means much"
                 )
         return ""
-
-    def _status(self) -> tuple[Status, str]:
-        if self._failure is not None:
-            return self._failure.status, self._failure.reason
-        if self._misfit:
-            return "mismatch", self._misfit
-        wrong = [output for output in self._outputs.values() if output.comparison.wrong]
-        if not wrong:
-            return "pass", self._doubt()
-        worst = max(wrong, key=lambda output: output.comparison.noise_ratio)
-        found = worst.comparison
-        misplaced = f", {found.misplaced} with a NaN or infinity that only one has" if found.misplaced else ""
-        return (
-            "mismatch",
-            f"output '{worst.name}': {found.wrong} of {found.elements} elements are wrong{misplaced}",
-        )

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """What became of rows whose number or order rounding can change.
+
+    Args:
+        appeared: rows that the reference has not, and that rounding explains.
+        vanished: rows of the reference that are not there, which rounding explains.
+        missing, surplus: the same, which rounding does not explain.
+        displaced: rows in another order than rounding explains.
+    """
+
+    appeared: int = 0
+    vanished: int = 0
+    missing: int = 0
+    surplus: int = 0
+    displaced: int = 0
+
+    @property
+    def wrong(self) -> int:
+        """Rows that are not there, should not be, or stand elsewhere."""
+        return self.missing + self.surplus + self.displaced
+
+    def __add__(self, other: RowCounts) -> RowCounts:
+        return RowCounts(
+            self.appeared + other.appeared,
+            self.vanished + other.vanished,
+            self.missing + other.missing,
+            self.surplus + other.surplus,
+            self.displaced + other.displaced,
+        )
 
 
 @dataclass(frozen=True)
@@ -28,6 +60,7 @@ class TensorComparison:
             rounding alone decides.
         expected_rounding: largest standard deviation of an element's rounding; None if it was not measured.
         noise_share: how large that rounding is, root mean square, against the output; None likewise.
+        rows: of an output whose rows were matched; None for others.
     """
 
     elements: int = 0
@@ -41,6 +74,7 @@ class TensorComparison:
     ties: int = 0
     expected_rounding: float | None = None
     noise_share: float | None = None
+    rows: RowCounts | None = None
 
     def __add__(self, other: TensorComparison) -> TensorComparison:
         return TensorComparison(
@@ -55,7 +89,15 @@ class TensorComparison:
             self.ties + other.ties,
             _largest(self.expected_rounding, other.expected_rounding),
             _largest(self.noise_share, other.noise_share),
+            self.rows + other.rows if self.rows and other.rows else self.rows or other.rows,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a dictionary for `json.dumps`; a number that is not finite is null."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
 
 
 def _largest(left: float | None, right: float | None) -> float | None:
@@ -116,6 +158,11 @@ def compare(
         expected_rounding=None if sigma is None else float(np.max(sigma[finite], initial=0.0)),
         noise_share=None if sigma is None else _share(sigma[finite], right),
     )
+
+
+def unit_roundoff(dtype: np.dtype[Any]) -> float:
+    """The largest relative error of rounding a number to a floating type."""
+    return float(ml_dtypes.finfo(dtype).eps) / 2  # type: ignore[no-untyped-call]
 
 
 def _smallest_normal(dtype: np.dtype[Any]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +15,7 @@ from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.noise import Arithmetic, RoundingNoise, factor
+from normdeploy.validation.row_outputs import Judged, RowGroup, SelectedLengths, fits, row_groups
 from normdeploy.validation.stored_weights import rounded_numbers, with_rounded_weights
 from normdeploy.validation.tolerance import Tolerance
 
@@ -45,6 +48,8 @@ class Judge:
             if rounded is not original.model:
                 self.right = Evaluator(rounded, keep_weights=True)
             self.numbers = rounded_numbers(deployed.model, rounded)
+        self.row_groups = row_groups(deployed.model) if tolerance is None else []
+        """Outputs whose rows rounding can add, take away or reorder."""
 
     def on(self, inputs: Mapping[str, Array], on_node: NodeObserver | None = None) -> Case:
         """The case of one batch.
@@ -76,9 +81,7 @@ class Case:
             self.computed = self.expected
         elif on_node is not None:
             self.computed = judge.deployed.run(inputs, on_node=on_node)
-        self._judged_by: Tolerance | RoundingNoise = judge.tolerance or RoundingNoise(
-            judge.deployed, inputs, judge.seed, self.computed, Arithmetic(judge.numbers)
-        )
+        self._judged_by = judge.tolerance or self._measured(Arithmetic(judge.numbers))
 
     @cached_property
     def computed(self) -> Mapping[str, Array]:
@@ -91,48 +94,102 @@ class Case:
         judge = self._judge
         return self.expected if judge.right is judge.original else judge.original.run(self._inputs)
 
-    @cached_property
-    def _rounding_of_graph(self) -> RoundingNoise:
-        judge = self._judge
-        arithmetic = Arithmetic(judge.numbers, in_float64=True)
-        return RoundingNoise(judge.deployed, self._inputs, judge.seed, self.computed, arithmetic)
+    def judge(self, actual: Mapping[str, Array]) -> dict[str, Judged]:
+        """Compare outputs with what is right.
+
+        Args:
+            actual: what a backend gave.
+
+        Returns:
+            By name, those of which it gave the right kind: an array of the right type and shape, unless
+            rounding can change how many rows there are.
+        """
+        return self._judged(actual, self._judged_by)
 
     def compare(self, name: str, actual: Array) -> TensorComparison:
-        """Compare an output with what is right.
+        """Compare one output with what is right; all of it is wrong if it is not of the right kind.
 
         Args:
             name: of the output.
-            actual: what a backend gave, of the reference's shape.
+            actual: what a backend gave.
         """
-        return _judged(name, actual, self.expected[name], self._judged_by)
+        return _comparison(name, actual, self.judge({name: actual}))
 
     def compare_graph(self, name: str) -> TensorComparison:
-        """Compare what the deployed graph makes of an output in float64 with what is right.
+        """The same, of what the deployed graph itself means; see `graph`."""
+        return _comparison(name, self.computed[name], self.graph)
+
+    @cached_property
+    def graph(self) -> Mapping[str, Judged]:
+        """Compare what the deployed graph itself means, in float64, with what is right.
 
         Only the rounding of stored weights is allowed then, and the reference's own.
-
-        Args:
-            name: of the output, of the same shape in both.
         """
-        actual, expected = self.computed[name], self.expected[name]
-        if self._judge.tolerance is not None:
-            return _judged(name, actual, expected, self._judge.tolerance)
-        found = compare(actual, expected)
-        return found if not found.wrong else _judged(name, actual, expected, self._rounding_of_graph)
+        exact = {
+            name: _plain(array, self.expected[name], compare(array, self.expected[name]))
+            for name, array in self.computed.items()
+            if fits(name, self.computed, self.expected)
+        }
+        if len(exact) == len(self.expected) and not any(each.comparison.wrong for each in exact.values()):
+            return exact
+        arithmetic = Arithmetic(self._judge.numbers, in_float64=True)
+        return self._judged(self.computed, self._judge.tolerance or self._measured(arithmetic))
+
+    def _measured(self, arithmetic: Arithmetic) -> _Measured:
+        lengths = SelectedLengths()
+        judge = self._judge
+        watch = lengths if judge.row_groups else None
+        noise = RoundingNoise(judge.deployed, self._inputs, judge.seed, self.computed, arithmetic, watch)
+        groups = [RowGroup(names, self.computed, noise, lengths.seen) for names in judge.row_groups]
+        return _Measured(noise, groups)
+
+    def _judged(self, actual: Mapping[str, Array], judged_by: Tolerance | _Measured) -> dict[str, Judged]:
+        expected = self.expected
+        if isinstance(judged_by, Tolerance):
+            return {
+                name: _plain(actual[name], array, compare(actual[name], array, judged_by.allowed(array)))
+                for name, array in expected.items()
+                if fits(name, actual, expected)
+            }
+        noise = judged_by.noise
+
+        def plain(name: str) -> Judged:
+            return _plain(actual[name], expected[name], _compared(name, actual[name], expected[name], noise))
+
+        found: dict[str, Judged] = {}
+        for group in judged_by.groups:
+            found |= group.judge(actual, expected, plain)
+        grouped = {name for names in self._judge.row_groups for name in names}
+        rest = [name for name in expected if name not in grouped and fits(name, actual, expected)]
+        return found | {name: plain(name) for name in rest}
 
 
-def _judged(
-    name: str, actual: Array, expected: Array, judged_by: Tolerance | RoundingNoise
-) -> TensorComparison:
-    if isinstance(judged_by, Tolerance):
-        return compare(actual, expected, judged_by.allowed(expected))
+def _comparison(name: str, actual: Array, judged: Mapping[str, Judged]) -> TensorComparison:
+    if name in judged:
+        return judged[name].comparison
+    return TensorComparison(actual.size, wrong=actual.size, noise_ratio=math.inf)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Measured rounding, and the outputs of which it can change the rows."""
+
+    noise: RoundingNoise
+    groups: Sequence[RowGroup]
+
+
+def _plain(actual: Array, expected: Array, comparison: TensorComparison) -> Judged:
+    return Judged(comparison, actual, expected)
+
+
+def _compared(name: str, actual: Array, expected: Array, noise: RoundingNoise) -> TensorComparison:
     if expected.dtype != np.float64:
         found = compare(actual, expected)
-        return found if not found.wrong else compare(actual, expected, judged_by.reach(name))
-    sigma = judged_by.expected(name)
+        return found if not found.wrong else compare(actual, expected, noise.reach(name))
+    sigma = noise.expected(name)
     allowed = factor(expected.size) * sigma
     found = compare(actual, expected, allowed, sigma)
     if not found.wrong:
         return found
-    allowed = np.maximum(allowed, judged_by.reach(name))
-    return compare(actual, expected, allowed, sigma, judged_by.undefined(name))
+    allowed = np.maximum(allowed, noise.reach(name))
+    return compare(actual, expected, allowed, sigma, noise.undefined(name))

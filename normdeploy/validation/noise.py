@@ -37,6 +37,7 @@ import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.reference import Evaluator
+from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.reference.rounding import RandomRounding
 
@@ -88,6 +89,7 @@ class RoundingNoise:
         seed: of the random errors.
         exact: what the evaluator makes of the inputs, where it is known.
         arithmetic: what rounds; by default every operation in the type of its tensors.
+        on_node: sees the nodes of the first runs.
     """
 
     def __init__(
@@ -97,19 +99,23 @@ class RoundingNoise:
         seed: int,
         exact: Mapping[str, Array] | None = None,
         arithmetic: Arithmetic | None = None,
+        on_node: NodeObserver | None = None,
     ) -> None:
         self._evaluator = evaluator
         self._inputs = inputs
         self._seed = seed
         self._arithmetic = arithmetic or Arithmetic()
+        self._on_node = on_node
         self._exact = evaluator.run(inputs) if exact is None else exact
         floating = {name: array for name, array in self._exact.items() if array.dtype == np.float64}
-        runs = [self._run(index, 1.0) for index in range(_RUNS if floating else 0)]
+        self._base = [self._run(index, 1.0) for index in range(_RUNS)] if floating or on_node else []
+        self._on_node = None  # it has seen enough
         self._expected = {
-            name: _moderated(array, [_deviation(run[name], array) for run in runs])
+            name: moderated(array, [_deviation(run[name], array) for run in self._base])
             for name, array in floating.items()
         }
-        self._amplified: dict[str, list[Array]] | None = None
+        self._amplitude = factor(max((array.size for array in self._exact.values()), default=1))
+        self._amplified: list[Mapping[str, Array]] = []
 
     def expected(self, name: str) -> Array:
         """The standard deviation σ of a floating output's rounding, per element."""
@@ -124,19 +130,27 @@ class RoundingNoise:
         """Which elements amplified rounding made NaN or infinite, or finite where they are not."""
         return np.asarray(np.any(np.isnan(self._deviations(name)), axis=0))
 
+    def runs(self, amplified: int) -> list[tuple[float, Mapping[str, Array]]]:
+        """Disturbed runs, each with what its errors were multiplied by.
+
+        Args:
+            amplified: how many to give with amplified errors, after those without.
+        """
+        for index in range(len(self._amplified), amplified):
+            self._amplified.append(self._run(_RUNS + index, self._amplitude))
+        large = [(self._amplitude, run) for run in self._amplified[:amplified]]
+        return [*((1.0, run) for run in self._base), *large]
+
     def _deviations(self, name: str) -> Array:
-        if self._amplified is None:
-            amplitude = factor(max(array.size for array in self._exact.values()))
-            runs = [self._run(_RUNS + index, amplitude) for index in range(_AMPLIFIED_RUNS)]
-            self._amplified = {
-                name: [_deviation(run[name], exact) for run in runs] for name, exact in self._exact.items()
-            }
-        return np.asarray(self._amplified[name])
+        self.runs(_AMPLIFIED_RUNS)
+        runs = self._amplified[:_AMPLIFIED_RUNS]
+        return np.asarray([_deviation(run[name], self._exact[name]) for run in runs])
 
     def _run(self, index: int, amplitude: float) -> dict[str, Array]:
         seed = self._seed + index
+        rounding = self._arithmetic.rounding(seed, amplitude)
         with np.errstate(all="ignore"):  # NaN and overflow may be what an error makes of a number
-            return self._evaluator.run(self._inputs, rounding=self._arithmetic.rounding(seed, amplitude))
+            return self._evaluator.run(self._inputs, None, self._on_node, rounding)
 
 
 def factor(elements: int) -> float:
@@ -161,8 +175,13 @@ def _deviation(run: Array, exact: Array) -> Array:
         return np.asarray(deviation)
 
 
-def _moderated(exact: Array, deviations: list[Array]) -> Array:
-    """σ from the runs' deviations; a NaN among them says nothing of its element's size."""
+def moderated(exact: Array, deviations: list[Array]) -> Array:
+    """The standard deviation of each element's rounding, by the formula above.
+
+    Args:
+        exact: the elements without errors.
+        deviations: of each run; a NaN among them says nothing of its element.
+    """
     squares = np.square(deviations)
     known = ~np.isnan(squares)
     runs = np.count_nonzero(known, axis=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -164,7 +163,7 @@ class CheckReport(PageResult):
 
 def _backend_json(backend: BackendReport) -> dict[str, Any]:
     outputs = [
-        {"name": output.name, "dtype": output.dtype, **_finite(asdict(output.comparison))}
+        {"name": output.name, "dtype": output.dtype, **output.comparison.to_json()}
         for output in backend.outputs
     ]
     return {
@@ -179,10 +178,4 @@ def _backend_json(backend: BackendReport) -> dict[str, Any]:
         "unoptimized": backend.unoptimized,
         "log": list(backend.log),
         "versions": dict(backend.versions),
-    }
-
-
-def _finite(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {
-        name: value if value is not None and math.isfinite(value) else None for name, value in numbers.items()
     }

@@ -15,6 +15,7 @@ from normdeploy.backends import catalog
 from normdeploy.cli import main
 from tests.builders import conv_lrn, parsed, unary
 from tests.validation import misbehaving_for_check
+from tests.validation.detector import detector
 from tests.validation.invariants import self_contradicting_backends
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +193,13 @@ def test_check_with_nan_and_infinities():
     report = nd.check(unary("Log", ["N", 4]), backends=["onnxruntime"], data={"x": x})
     (output,) = assert_fits("check", report.to_json())["backends"][0]["outputs"]
     assert (output["nan"], output["inf"]) == (1, 2)
+
+
+def test_check_of_detections():
+    document = assert_fits("check", nd.check(detector(), backends=["onnxruntime"], samples=2).to_json())
+    rows = [output["rows"] for output in document["backends"][0]["outputs"]]
+    assert all(each["missing"] == each["surplus"] == 0 for each in rows)
+    assert_is_strict("check", document)
 
 
 def test_check_of_integers():

@@ -101,7 +101,7 @@ def test_moderated_rounding_is_what_is_computed_with_above():
     own = np.square(deviations).sum(axis=0)
     shared = own.reshape(-1, noise._BIN).mean(axis=1).repeat(noise._BIN) / noise._RUNS
     expected = (own + noise._PRIOR_RUNS * shared) / (noise._RUNS + noise._PRIOR_RUNS)
-    np.testing.assert_allclose(np.square(noise._moderated(exact, list(deviations))), expected, rtol=1e-12)
+    np.testing.assert_allclose(np.square(noise.moderated(exact, list(deviations))), expected, rtol=1e-12)
 
 
 def test_a_bin_knows_its_rounding_to_ten_percent():
@@ -115,7 +115,7 @@ def test_elements_of_a_size_share_their_rounding_and_others_do_not():
     exact = np.concatenate([np.full(64, 1.0), np.full(64, 1000.0)])
     deviation = np.concatenate([np.full(64, 1e-7), np.full(64, 1e-4)])
     deviation[[0, 64]] = 0
-    sigma = noise._moderated(exact, [deviation] * noise._RUNS)
+    sigma = noise.moderated(exact, [deviation] * noise._RUNS)
     assert sigma[0] == pytest.approx(math.sqrt(4 / 7) * 1e-7, rel=0.01)
     assert sigma[64] == pytest.approx(math.sqrt(4 / 7) * 1e-4, rel=0.01)
 

@@ -1,0 +1,295 @@
+"""The outputs of a model whose rows rounding can add, take away or reorder, judged row by row."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from normdeploy.dtypes import Array, is_floating
+from normdeploy.graph.scopes import subgraphs
+from normdeploy.validation.compare import TensorComparison, compare, unit_roundoff
+from normdeploy.validation.noise import RoundingNoise, factor, moderated
+from normdeploy.validation.row_judge import JudgedRows, RightRows, judge_rows, right_rows
+from normdeploy.validation.row_noise import RowNoise, Run
+from normdeploy.validation.rows import Axes, as_rows, columns, tables
+
+Outputs = Mapping[str, Array]
+
+_SELECTING = frozenset({"NonMaxSuppression", "TopK", "NonZero", "Compress", "Unique"})
+
+_MOST = 2**20
+"""Elements of an output whose rows are looked at: more are a picture, not a list."""
+
+_AMPLIFIED = 16
+"""Runs with amplified errors, where rows come, go or change places: one in which rounding alone decides does
+so in half of them, and in none of sixteen with a probability of 2⁻¹⁶."""
+
+
+def row_groups(model: ir.Model) -> list[list[str]]:
+    """Outputs behind operators that select rows, those that depend on the same ones together.
+
+    Args:
+        model: a loaded model.
+    """
+    selecting = {key for key, function in model.functions.items() if _selects(function)}
+    behind: dict[ir.Value, frozenset[ir.Node]] = {}
+    for node in model.graph:
+        own = node.op_type in _SELECTING or node.op_identifier() in selecting
+        own = own or any(_selects(graph) for _, graph in subgraphs(node))
+        sources = [behind[value] for value in node.inputs if value in behind]
+        found = frozenset({node} if own else ()).union(*sources)
+        if found:
+            behind.update((value, found) for value in node.outputs)
+    groups: dict[frozenset[ir.Node], list[str]] = defaultdict(list)
+    for value in model.graph.outputs:
+        if value in behind:
+            groups[behind[value]].append(str(value.name))
+    return list(groups.values())
+
+
+def _selects(nodes: ir.Graph | ir.Function) -> bool:
+    return any(
+        node.op_type in _SELECTING or any(_selects(graph) for _, graph in subgraphs(node)) for node in nodes
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An output of a backend, judged.
+
+    Args:
+        comparison: over all elements.
+        actual, expected: the elements that belong together, side by side.
+    """
+
+    comparison: TensorComparison
+    actual: Array
+    expected: Array
+
+
+Plain = Callable[[str], Judged]
+"""Judges one output of the batch element by element."""
+
+
+class SelectedLengths:
+    """Notes how many rows operators select; see `normdeploy.reference.evaluator.NodeObserver`."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def __call__(self, node: ir.Node, results: Sequence[Array]) -> None:
+        if node.op_type in _SELECTING and results:
+            axis = node.attributes.get_int("axis", -1) if node.op_type == "TopK" else None
+            shape = np.shape(results[0])
+            self.seen.update(shape if axis is None else (shape[axis],))
+
+
+class RowGroup:
+    """Outputs whose rows belong together, for one batch.
+
+    Args:
+        names: of the outputs.
+        exact: the deployed graph's outputs without errors.
+        noise: its runs with errors.
+        lengths: how many rows were selected, in its graph.
+    """
+
+    def __init__(
+        self, names: Sequence[str], exact: Outputs, noise: RoundingNoise, lengths: Collection[int]
+    ) -> None:
+        self._names = names
+        self._exact = exact
+        self._noise = noise
+        self._lengths = lengths
+        self._known: dict[Hashable, _Rows] = {}
+
+    def judge(self, actual: Outputs, expected: Outputs, plain: Plain) -> dict[str, Judged]:
+        """Judge those of the group's outputs that the backend gave, and of which it gave the right kind.
+
+        Args:
+            actual: what a backend gave.
+            expected: the right outputs.
+            plain: judges what has no rows.
+        """
+        best: dict[str, Judged] = {}
+        for amplified in (0, _AMPLIFIED):
+            for axes, separate in self._choices(actual, expected, amplified):
+                found: dict[str, Judged] = {}
+                for group in axes:
+                    found |= self._rows(group, separate, amplified, actual).judge(actual, expected)
+                rest = [name for name in self._names if name not in found and fits(name, actual, expected)]
+                found |= {name: plain(name) for name in rest}
+                if not best or _wrong(found) < _wrong(best):
+                    best = found
+            if not _wrong(best):
+                break
+        return best
+
+    def _rows(self, axes: Axes, separate: bool, amplified: int, actual: Outputs) -> _Rows:
+        roundoff = {
+            name: unit_roundoff(actual[name].dtype) for name in axes if is_floating(actual[name].dtype)
+        }
+        key = (*axes.items(), separate, amplified, *roundoff.values())
+        if key not in self._known:
+            self._known[key] = _Rows(axes, separate, self._exact, self._noise, amplified, roundoff)
+        return self._known[key]
+
+    def _choices(
+        self, actual: Outputs, expected: Outputs, amplified: int
+    ) -> Iterator[tuple[list[Axes], bool]]:
+        """Which axes may count rows: those that differ from run to run, or else each in turn.
+
+        Outputs of which the same number of rows is there in every run belong together.
+        """
+        seen = [self._exact, expected, actual, *(run for _, run in self._noise.runs(amplified))]
+        shapes = {
+            name: [each[name].shape for each in seen]
+            for name in self._names
+            if name in actual and _comparable([each[name] for each in seen])
+        }
+        groups: dict[tuple[int, ...], dict[str, int]] = defaultdict(dict)
+        for name, found in shapes.items():
+            axis = _varying_axis(found)
+            if axis is not None:
+                groups[tuple(shape[axis] for shape in found)][name] = axis
+        if groups:
+            yield list(groups.values()), False
+            return
+        lengths = {length for found in shapes.values() for length in found[0] if length in self._lengths}
+        for length in sorted(lengths - {1}, reverse=True):
+            axes = {name: found[0].index(length) for name, found in shapes.items() if length in found[0]}
+            yield list(_of_equal_leading(axes, expected)), True
+        if lengths <= {1}:
+            yield [], True
+
+
+class _Rows:
+    """The rows of some outputs, along given axes."""
+
+    def __init__(
+        self,
+        axes: Axes,
+        separate: bool,
+        exact: Outputs,
+        noise: RoundingNoise,
+        amplified: int,
+        roundoff: Mapping[str, float],
+    ) -> None:
+        self._axes, self._separate = axes, separate
+        self._columns = columns(exact, axes, separate)
+        units = np.zeros(
+            max((part.stop for name, part in self._columns.items() if name in roundoff), default=0)
+        )
+        for name, unit in roundoff.items():
+            units[self._columns[name]] = unit
+        amplitudes, runs = zip(*noise.runs(amplified), strict=True)
+        whole = tables(exact, axes, separate)
+        disturbed = [tables(run, axes, separate) for run in runs]
+        self._noise = [
+            RowNoise(
+                table,
+                [Run(each[index], size) for each, size in zip(disturbed, amplitudes, strict=True)],
+                units,
+            )
+            for index, table in enumerate(whole)
+        ]
+        deviations = np.array([each.deviations for each in self._noise])  # [tables, runs, rows, columns]
+        numbers = np.array([each.numbers for each in whole])
+        plain = len(runs) - amplified
+        self._sigma = np.zeros(numbers.shape)
+        for name, part in self._columns.items():
+            if is_floating(exact[name].dtype):
+                measured = [deviations[:, index, :, part] for index in range(plain)]
+                self._sigma[..., part] = moderated(numbers[..., part], measured)
+        known = ~np.isnan(deviations[:, plain:])
+        self._reach = np.max(deviations[:, plain:], axis=1, initial=0.0, where=known)
+
+    def judge(self, actual: Outputs, expected: Outputs) -> dict[str, Judged]:
+        """Judge the outputs; `actual` and `expected` have them all, of the same rank."""
+        size = factor(max(expected[name].size for name in self._axes))
+        wanted = tables(expected, self._axes, self._separate)
+        given = tables(actual, self._axes, self._separate)
+        found: dict[str, Judged] = {}
+        for index, noise in enumerate(self._noise):
+            right = right_rows(wanted[index], noise, self._sigma[index], self._reach[index], size)
+            judged = judge_rows(given[index], right)
+            for name, part in self._columns.items():
+                rows = as_rows(actual[name], self._axes[name], self._separate)[index]
+                aligned = _aligned(rows, right, judged, part, is_floating(expected[name].dtype))
+                found[name] = _joined(found[name], aligned) if name in found else aligned
+        return found
+
+
+def _aligned(rows: Array, right: RightRows, judged: JudgedRows, part: slice, floating: bool) -> Judged:
+    """One output's rows beside those that they should be, and what follows."""
+    index = [row for row, _ in judged.pairs]
+    actual = rows[[other for _, other in judged.pairs]]
+    source = right.table.numbers if floating else right.table.labels
+    expected = source[index, part]
+    if floating:
+        found = compare(actual, expected, right.allowed[index, part], right.sigma[index, part])
+    else:
+        found = compare(actual, expected)
+    counts = judged.counts
+    width = rows.shape[1]
+    elements = found.elements + (counts.missing + counts.surplus) * width
+    found = replace(
+        found,
+        elements=elements,
+        wrong=min(found.wrong + counts.wrong * width, elements),
+        noise_ratio=math.inf if counts.wrong else found.noise_ratio,
+        rows=counts,
+    )
+    return Judged(found, actual, expected)
+
+
+def _joined(left: Judged, right: Judged) -> Judged:
+    return Judged(
+        left.comparison + right.comparison,
+        np.concatenate([left.actual, right.actual]),
+        np.concatenate([left.expected, right.expected]),
+    )
+
+
+def _wrong(found: Mapping[str, Judged]) -> int:
+    return sum(each.comparison.wrong for each in found.values())
+
+
+def fits(name: str, actual: Outputs, expected: Outputs) -> bool:
+    """Whether an output is there, and has the shape and the kind of type that it should have."""
+    return (
+        name in actual
+        and actual[name].shape == expected[name].shape
+        and is_floating(actual[name].dtype) == is_floating(expected[name].dtype)
+    )
+
+
+def _comparable(arrays: Sequence[Array]) -> bool:
+    """Whether arrays are tables of the same kind of thing, so that rows of one may be rows of another."""
+    first = arrays[0]
+    return all(
+        array.ndim == first.ndim > 0
+        and array.size <= _MOST
+        and is_floating(array.dtype) == is_floating(first.dtype)
+        and (is_floating(array.dtype) or array.dtype.kind in "biu")
+        for array in arrays
+    )
+
+
+def _varying_axis(shapes: Sequence[tuple[int, ...]]) -> int | None:
+    """The only axis in which shapes of the same rank differ."""
+    axes = [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
+    return axes[0] if len(axes) == 1 else None
+
+
+def _of_equal_leading(axes: Axes, outputs: Outputs) -> Iterator[Axes]:
+    """Axes in groups of outputs that have as many tables each."""
+    groups: dict[tuple[int, ...], dict[str, int]] = defaultdict(dict)
+    for name, axis in axes.items():
+        groups[outputs[name].shape[:axis]][name] = axis
+    yield from groups.values()
