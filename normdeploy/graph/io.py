@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from normdeploy.errors import BudgetExceeded, ModelError
 from normdeploy.files import is_stdout, resolved_target, scratch_folder, staged
+from normdeploy.graph import leniency
 from normdeploy.graph.expansion import check_expansion
 from normdeploy.graph.external_data import (
     check_external,
@@ -89,7 +90,7 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
             ir.save(model, part)
         try:
             with limited_memory(_MOST_BYTES + 4 * _tensor_bytes(model)):
-                onnx.checker.check_model(str(part), full_check=True)
+                leniency.check_file(part, model)
         except MemoryError as error:
             raise BudgetExceeded(
                 f"{os.fspath(path)}: not written: its shapes take too much memory"
@@ -172,8 +173,11 @@ def _checked(proto: onnx.ModelProto, path: Path | None, data: bytes | None) -> i
     for tensor in external:
         assert path is not None
         check_external(tensor, path)
+    given: onnx.ModelProto | bytes | Path = path if external and path is not None else data or proto
+    mended = leniency.put_right(proto)
+    source, proto = given if mended is proto else mended, mended
     try:
-        onnx.checker.check_model(str(path) if external else data or proto)
+        leniency.check(source, proto)
     except Exception as error:  # the checker raises ValidationError, TypeError, ...
         raise ModelError(_checker_message(error)) from error
     check_tensors(proto)
@@ -191,7 +195,7 @@ def _checked(proto: onnx.ModelProto, path: Path | None, data: bytes | None) -> i
 def _checker_message(error: Exception) -> str:
     text = " ".join(str(error).split("\n\n")[0].split())
     if "topologically sorted" in text:
-        return f"the graph has a cycle, or nodes out of order: {text}"
+        return f"the graph has a cycle, or reads what nothing computes: {text}"
     return f"not a valid ONNX model: {text}" if text else "not a valid ONNX model"
 
 

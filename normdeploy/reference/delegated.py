@@ -35,8 +35,6 @@ DELEGATED: Mapping[str, RoundingModel] = {
     "MaxUnpool": EXACT,
     "NegativeLogLikelihoodLoss": FUNCTION,
     "NonMaxSuppression": EXACT,
-    "QLinearConv": EXACT,
-    "QLinearMatMul": EXACT,
     "RoiAlign": FUNCTION,
     "RotaryEmbedding": CANCELLING,
     "STFT": FUNCTION,

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from normdeploy.errors import ModelError, UnsupportedOperator
 from normdeploy.reference import registry
+from normdeploy.reference.composition import Composition
 from normdeploy.reference.dtypes import widen
 from normdeploy.reference.signature import ReferenceOperator
 
@@ -130,6 +131,15 @@ class Planner:
             )
         return self._functions[key]
 
+    def _composition(self, composed: Composition, node: ir.Node, where: str) -> ExecutionPlan:
+        try:
+            body = composed.body(node)
+        except NotImplementedError as error:
+            raise UnsupportedOperator(f"{where}: {error}") from error
+        except TypeError as error:
+            raise ModelError(f"{where}: inputs or attributes do not fit the operator ({error})") from error
+        return self._plan(body, body.inputs, body.outputs, body.opset_imports)
+
     def _plan(
         self,
         nodes: ir.Graph | ir.Function,
@@ -158,11 +168,16 @@ class Planner:
         if function is not None:
             return PlannedNode(node, where, self._function(function), {}, releases)
         computed_by = registry.lookup(node.op_type, domain, opset)
-        if computed_by is None:
+        composed = registry.COMPOSITIONS.get((domain, node.op_type)) if computed_by is None else None
+        known = computed_by or composed
+        if known is None:
             raise UnsupportedOperator(f"{where}: {registry.why_missing(node.op_type, domain, opset)}")
-        unknown = sorted(set(node.attributes) - computed_by.attributes)
+        unknown = sorted(set(node.attributes) - known.attributes)
         if unknown:
             raise UnsupportedOperator(f"{where}: the NumPy reference knows no attribute '{unknown[0]}' of it")
+        if composed is not None:
+            return PlannedNode(node, where, self._composition(composed, node, where), {}, releases)
+        assert computed_by is not None
         bodies = {}
         for name, attribute in node.attributes.items():
             if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():

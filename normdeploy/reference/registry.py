@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
+from typing import Any
 
 from normdeploy.reference import (
     activation,
@@ -12,18 +13,24 @@ from normdeploy.reference import (
     control_flow,
     convolution,
     elementwise,
+    fused,
+    fused_attention,
     generators,
     indexing,
     intra_channel_lrn,
     layout,
     linear,
     logical,
+    nchwc,
+    nhwc,
     normalization,
     pooling,
+    quantized,
     recurrent,
     reduction,
     resampling,
 )
+from normdeploy.reference.composition import Composition, marked_compositions
 from normdeploy.reference.delegated import delegated
 from normdeploy.reference.signature import ReferenceOperator, marked_operators
 
@@ -34,31 +41,46 @@ _MODULES: tuple[ModuleType, ...] = (
     convolution,
     intra_channel_lrn,
     elementwise,
+    fused,
+    fused_attention,
     generators,
     indexing,
     layout,
     linear,
     logical,
+    nchwc,
+    nhwc,
     normalization,
     pooling,
+    quantized,
     recurrent,
     reduction,
     resampling,
 )
 
 
-def _collect(modules: Iterable[ModuleType]) -> Mapping[tuple[str, str], list[ReferenceOperator]]:
-    table = defaultdict(list)
-    for module in modules:
+def _functions() -> Iterator[Callable[..., Any]]:
+    for module in _MODULES:
         for function in vars(module).values():
             if callable(function) and getattr(function, "__module__", None) == module.__name__:
-                for item in marked_operators(function):
-                    table[item.domain, item.op_type].append(item)
+                yield function
+
+
+def _operators() -> Mapping[tuple[str, str], list[ReferenceOperator]]:
+    table = defaultdict(list)
+    for function in _functions():
+        for item in marked_operators(function):
+            table[item.domain, item.op_type].append(item)
     return {key: sorted(variants, key=lambda item: item.since) for key, variants in table.items()}
 
 
-OPERATORS = _collect(_MODULES)
+OPERATORS = _operators()
 """(domain, operator) -> its variants, the oldest first."""
+
+COMPOSITIONS: Mapping[tuple[str, str], Composition] = {
+    (item.domain, item.op_type): item for function in _functions() for item in marked_compositions(function)
+}
+"""(domain, operator) -> what it is composed of; an operator of `OPERATORS` comes first where both have it."""
 
 
 def lookup(op_type: str, domain: str, opset: int) -> ReferenceOperator | None:

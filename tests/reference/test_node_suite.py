@@ -15,7 +15,7 @@ import pytest
 from normdeploy.errors import NormdeployError
 from normdeploy.reference import Evaluator
 from normdeploy.reference.delegated import DELEGATED
-from normdeploy.reference.registry import OPERATORS, lookup
+from normdeploy.reference.registry import COMPOSITIONS, OPERATORS, lookup
 
 # Tests that the reference does not pass, each with the reason. test_exclusions_are_needed holds that
 # every line still matches a failing test.
@@ -36,8 +36,8 @@ EXCLUSIONS = {
     r"test_training_dropout(_default)?(_mask)?": "draws random numbers",
 }
 
-# Operators that the suite does not test alone.
-WITHOUT_NODE_TEST = {"GlobalLpPool", "IntraChannelLRN"}
+# Operators that the suite does not test alone; those of other domains have tests of their own.
+WITHOUT_NODE_TEST = {"GlobalLpPool", "SimplifiedLayerNormalization"}
 
 # Relative and absolute tolerance of a test's expected values, by their type. They are computed in that
 # type or rounded to it; what is computed in float16 or bfloat16 accumulates a few of its rounding errors.
@@ -112,13 +112,14 @@ def check(name: str, case: Case) -> None:
             np.testing.assert_array_equal(actual, wanted, err_msg=output)
 
 
-CLAIMED = sorted({*OPERATORS, *(("", name) for name in DELEGATED)})
+CLAIMED = sorted({name for domain, name in (*OPERATORS, *COMPOSITIONS) if domain == ""} | set(DELEGATED))
 
 
-@pytest.mark.parametrize("key", CLAIMED, ids=lambda key: ".".join(filter(None, key)))
-def test_operator(key):
-    tests = {name: case for name, case in cases_by_operator().get(key, {}).items() if not excluded(name)}
-    assert bool(tests) == (key[1] not in WITHOUT_NODE_TEST)
+@pytest.mark.parametrize("op_type", CLAIMED)
+def test_operator(op_type):
+    known = cases_by_operator().get(("", op_type), {})
+    tests = {name: case for name, case in known.items() if not excluded(name)}
+    assert bool(tests) == (op_type not in WITHOUT_NODE_TEST)
     for name, case in tests.items():
         check(name, case)
 
