@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from normdeploy.reference import evaluate
     from normdeploy.torch.export import export
     from normdeploy.validation import CheckReport, check
+    from normdeploy.validation.reduction import Reduction, reduce
 
 __all__ = [
     "LRN",
@@ -60,6 +61,7 @@ __all__ = [
     "Optimized",
     "PluginUnavailable",
     "Profile",
+    "Reduction",
     "UnsupportedOperator",
     "UsageError",
     "__version__",
@@ -74,6 +76,7 @@ __all__ = [
     "lrn",
     "optimize",
     "profile",
+    "reduce",
 ]
 
 _HOMES = {
@@ -88,6 +91,7 @@ _HOMES = {
     "reference": ("evaluate",),
     "torch": ("export",),
     "validation": ("CheckReport", "check"),
+    "validation.reduction": ("Reduction", "reduce"),
 }
 """Part of the package -> what it offers here. It is imported when one of them is first used, so that
 importing normdeploy stays light."""

@@ -32,6 +32,7 @@ VERBS = {
     "optimize": "Fold BatchNorm, recover LRN and tidy up an ONNX model, and verify the result.",
     "plugin": "Build the TensorRT plugin library; say where it is and what it holds.",
     "profile": "Time a model in each backend: latency, layers, comparisons.",
+    "reduce": "Write the smallest file that still fails, with its data and a text for an issue.",
 }
 """Verb -> its line in the help. Each is the command `command` of the module of its name, imported on use."""
 

@@ -1,0 +1,113 @@
+"""The result of a reduction: what is left, how it fails, and where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from normdeploy.results import Result, finite
+from normdeploy.validation.compare import TensorComparison
+from normdeploy.validation.reduction.failures import Status
+from normdeploy.validation.reduction.issue import numbers
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class NodeLeft:
+    """A node of the small model, or of the original's piece.
+
+    Args:
+        node: its name, or that of its first output.
+        op_type: its operator.
+    """
+
+    node: str
+    op_type: str
+
+
+@dataclass(frozen=True)
+class Reduction(Result):
+    """The smallest failing file.
+
+    Args:
+        model: what was reduced.
+        reference: the original; None without one.
+        backend: which one fails; None if the graphs themselves differ.
+        status: how it fails.
+        reason: one line.
+        nodes_before: of the model's main graph.
+        nodes: those that are left.
+        original_nodes: those of the original's piece; empty without one.
+        outputs: the wrong ones of the small model; empty where there are no numbers.
+        samples: how many were looked at.
+        failing: the numbers of those that fail, counted from 0.
+        kept: the numbers of those whose data the small files come from.
+        files: what was written, the model first.
+        versions: of the backend's runtime.
+        environment: the versions that can change a result.
+    """
+
+    model: str
+    reference: str | None
+    backend: str | None
+    status: Status
+    reason: str
+    nodes_before: int
+    nodes: Sequence[NodeLeft]
+    original_nodes: Sequence[NodeLeft]
+    outputs: Mapping[str, TensorComparison]
+    samples: int
+    failing: Sequence[int]
+    kept: Sequence[int]
+    files: Sequence[str]
+    versions: Mapping[str, str]
+    environment: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of the plain types that JSON has. A ratio that is infinite is null."""
+        document = {
+            "schema": SCHEMA,
+            "model": self.model,
+            "reference": self.reference,
+            "backend": self.backend,
+            "status": self.status,
+            "reason": self.reason,
+            "nodes_before": self.nodes_before,
+            "nodes": [asdict(node) for node in self.nodes],
+            "original_nodes": [asdict(node) for node in self.original_nodes],
+            "outputs": [{"name": name, **asdict(found)} for name, found in self.outputs.items()],
+            "samples": self.samples,
+            "failing": list(self.failing),
+            "kept": list(self.kept),
+            "files": list(self.files),
+            "versions": dict(self.versions),
+            "environment": dict(self.environment),
+        }
+        found: dict[str, Any] = finite(document)
+        return found
+
+    def __rich__(self) -> RenderableType:
+        return Group(*map(Text, self._lines()))
+
+    def _lines(self) -> Iterator[str]:
+        against = f" against {self.reference}" if self.reference else ""
+        yield f"{self.model}{against}: {len(self.failing)} of {self.samples} samples fail"
+        left = f"{len(self.nodes)} of {self.nodes_before} nodes"
+        data = (
+            f"sample {self.kept[0]}" if len(self.kept) == 1 else f"samples {self.kept[0]} to {self.kept[-1]}"
+        )
+        who = "the graphs differ" if self.backend is None else f"{self.backend} {self.status}"
+        yield f"{who} with {left}, {data}:"
+        for node in self.nodes:
+            yield f"  {node.node} ({node.op_type})"
+        if self.original_nodes:
+            yield "in the original:"
+        for node in self.original_nodes:
+            yield f"  {node.node} ({node.op_type})"
+        yield from numbers(self.outputs) if self.outputs else [self.reason]
+        yield f"written: {', '.join(self.files)}"
