@@ -16,7 +16,7 @@ from normdeploy.errors import BackendFailure
 from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.localize.execution import RunModel
-from normdeploy.validation.localize.judging import Judgement, TensorJudge
+from normdeploy.validation.localize.judging import Judgement
 from normdeploy.validation.tolerance import Tolerance
 
 Arrays = Mapping[str, Array]
@@ -58,11 +58,13 @@ class Failure:
         status: numbers are wrong, or the backend's process ends or hangs.
         reason: one line.
         outputs: the wrong ones, by name; empty where there are no numbers.
+        worst: where in each of them the largest error is.
     """
 
     status: Status
     reason: str = ""
     outputs: Mapping[str, TensorComparison] = field(default_factory=dict)
+    worst: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -95,18 +97,12 @@ def in_backend(run: RunModel, judgement: Judgement, tolerance: Tolerance | None)
                 raise
             return Failure(failure.status, failure.reason)
         right = piece.original or piece.model
-        expected = Evaluator(right).run(piece.inputs, list(actual)) if tolerance else {}
+        expected = Evaluator(right).run(piece.inputs, list(actual))
         if tolerance and not any(_misses(array, expected[name], tolerance) for name, array in actual.items()):
             return None
         judge = judgement(piece.model, right, piece.inputs)
         found = {name: judge.compare(name, array) for name, array in actual.items()}
-        if tolerance:
-            found = {
-                name: comparison
-                for name, comparison in found.items()
-                if _misses(actual[name], expected[name], tolerance)
-            }
-        return _mismatch(found)
+        return _mismatch(found, actual, expected, tolerance)
 
     return ask
 
@@ -122,18 +118,12 @@ def in_graphs(judgement: Judgement, tolerance: Tolerance | None) -> Oracle:
     def ask(piece: Piece) -> Failure | None:
         restart_clock()
         assert piece.original is not None
-        judge: TensorJudge = judgement(piece.model, piece.original, piece.inputs)
+        judge = judgement(piece.model, piece.original, piece.inputs)
         names = [str(value.name) for value in piece.model.graph.outputs]
         found = {name: judge.compare_graph(name) for name in names}
-        if tolerance:
-            actual = Evaluator(piece.model).run(piece.inputs)
-            expected = Evaluator(piece.original).run(piece.inputs, names)
-            found = {
-                name: comparison
-                for name, comparison in found.items()
-                if _misses(actual[name], expected[name], tolerance)
-            }
-        return _mismatch(found)
+        actual = Evaluator(piece.model).run(piece.inputs)
+        expected = Evaluator(piece.original).run(piece.inputs, names)
+        return _mismatch(found, actual, expected, tolerance)
 
     return ask
 
@@ -170,13 +160,29 @@ def like(failure: Failure, oracle: Oracle) -> Oracle:
     return ask
 
 
-def _mismatch(found: Mapping[str, TensorComparison]) -> Failure | None:
-    wrong = {name: comparison for name, comparison in found.items() if comparison.wrong}
+def _mismatch(
+    found: Mapping[str, TensorComparison], actual: Arrays, expected: Arrays, tolerance: Tolerance | None
+) -> Failure | None:
+    wrong = {
+        name: comparison
+        for name, comparison in found.items()
+        if comparison.wrong and (tolerance is None or _misses(actual[name], expected[name], tolerance))
+    }
     if not wrong:
         return None
     name, worst = max(wrong.items(), key=lambda item: item[1].noise_ratio)
     reason = f"output '{name}': {worst.wrong} of {worst.elements} elements are wrong"
-    return Failure("mismatch", reason, wrong)
+    places = {name: _place_of_largest(actual[name], expected[name]) for name in wrong}
+    return Failure("mismatch", reason, wrong, places)
+
+
+def _place_of_largest(actual: Array, expected: Array) -> tuple[int, ...]:
+    """The index of the largest error; of the first element, where errors have no size."""
+    if actual.shape != expected.shape or not actual.size or actual.dtype.kind in "OSTU":
+        return (0,) * actual.ndim
+    with np.errstate(all="ignore"):
+        error = np.abs(actual.astype(np.complex128) - expected.astype(np.complex128))
+    return tuple(int(index) for index in np.unravel_index(np.argmax(error), error.shape))
 
 
 def _misses(actual: Array, expected: Array, tolerance: Tolerance) -> bool:

@@ -96,7 +96,7 @@ class Reduction(Result):
 
     def _lines(self) -> Iterator[str]:
         against = f" against {self.reference}" if self.reference else ""
-        yield f"{self.model}{against}: {len(self.failing)} of {self.samples} samples fail"
+        yield f"{self.model}{against}: {len(self.failing)} of {self.samples} samples that were looked at fail"
         left = f"{len(self.nodes)} of {self.nodes_before} nodes"
         data = (
             f"sample {self.kept[0]}" if len(self.kept) == 1 else f"samples {self.kept[0]} to {self.kept[-1]}"

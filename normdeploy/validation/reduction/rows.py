@@ -13,12 +13,12 @@ from normdeploy.dtypes import Array
 from normdeploy.inputs.declared import DeclaredInput, has_sample_axis
 from normdeploy.inputs.samples import Batch
 from normdeploy.validation.judge import Case, Judge
-from normdeploy.validation.reduction.failures import Oracle, Piece
 
 Arrays = Mapping[str, Array]
 
-RowsOf = Callable[[Batch], list[int]]
-"""Called with a batch; the rows that fail. Raises BackendFailure where the backend gives nothing for it."""
+RowsOf = Callable[[Batch], Iterator[int]]
+"""Called with a batch; the rows that fail, in order, each looked at when it is asked for. BackendFailure where
+the backend gives nothing for the batch."""
 
 
 def row_of(batch: Batch, declared: Sequence[DeclaredInput], row: int) -> Arrays:
@@ -56,38 +56,44 @@ def rows_wrong_in_backend(
     with backend.start(path, timeout) as session:
         loaded = False
 
-        def rows_of(batch: Batch) -> list[int]:
+        def rows_of(batch: Batch) -> Iterator[int]:
             nonlocal loaded
             if not loaded:
                 session.ready()
                 note(session.versions)
                 loaded = True
             actual = session.run(batch.inputs)
-            with np.errstate(all="ignore"):
-                case = judge.on(batch.inputs)
-                return [row for row in range(batch.samples) if _is_wrong(case, actual, row, batch.samples)]
+            case = judge.on(batch.inputs)
+            yield from (row for row in range(batch.samples) if _is_wrong(case, actual, row, batch.samples))
 
         yield rows_of
 
 
-def rows_that_differ(
-    whole: Callable[[Arrays], Piece], declared: Sequence[DeclaredInput], oracle: Oracle
-) -> RowsOf:
+def rows_that_differ(judge: Judge, declared: Sequence[DeclaredInput]) -> RowsOf:
     """Finds the rows on which two graphs differ; all of a batch, where only that differs.
 
     Args:
-        whole: both graphs on given inputs.
+        judge: of both graphs.
         declared: their inputs.
-        oracle: whether they differ.
     """
 
-    def rows_of(batch: Batch) -> list[int]:
-        if oracle(whole(batch.inputs)) is None:
-            return []
-        rows = list(range(batch.samples))
-        if not can_be_divided(batch, declared):
-            return rows
-        return [row for row in rows if oracle(whole(row_of(batch, declared, row)))] or rows
+    def differs(inputs: Arrays) -> bool:
+        with np.errstate(all="ignore"):
+            case = judge.on(inputs)
+            return any(case.compare_graph(name).wrong for name in case.expected)
+
+    def rows_of(batch: Batch) -> Iterator[int]:
+        if not differs(batch.inputs):
+            return
+        rows = range(batch.samples)
+        some = False
+        if can_be_divided(batch, declared):
+            for row in rows:
+                if differs(row_of(batch, declared, row)):
+                    some = True
+                    yield row
+        if not some:
+            yield from rows
 
     return rows_of
 
@@ -100,8 +106,10 @@ def _is_wrong(case: Case, actual: Arrays, row: int, rows: int) -> bool:
             if given is None or given.shape != expected.shape or case.compare(name, given).wrong:
                 return True
             continue
-        mixed = expected.astype(given.dtype)
+        with np.errstate(all="ignore"):
+            mixed = expected.astype(given.dtype)
         mixed[row] = given[row]
-        if case.compare(name, mixed).wrong:
-            return True
+        with np.errstate(all="ignore"):
+            if case.compare(name, mixed).wrong:
+                return True
     return False

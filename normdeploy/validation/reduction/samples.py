@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
@@ -11,10 +12,14 @@ from normdeploy.errors import BackendFailure, UsageError
 from normdeploy.inputs.declared import DeclaredInput
 from normdeploy.inputs.samples import Batch, Samples
 from normdeploy.validation.reduction.failures import Failure
-from normdeploy.validation.reduction.rows import can_be_divided, row_of
+from normdeploy.validation.reduction.rows import RowsOf, can_be_divided, row_of
 from normdeploy.validation.reduction.subjects import Subject
 
 Arrays = Mapping[str, Array]
+
+
+MOST_FAILING = 8
+"""Samples that fail, after which no more are looked at: one is enough, and several say if many do."""
 
 
 class NothingFails(UsageError):
@@ -29,8 +34,8 @@ class Failing:
         failure: on one of them.
         inputs: that one's; a whole batch where no sample fails by itself.
         kept: the numbers of the samples that `inputs` holds, counted from 0.
-        numbers: of all samples that fail.
-        samples: how many there are.
+        numbers: of the samples that fail, as far as they were looked at.
+        samples: how many were looked at.
     """
 
     failure: Failure
@@ -43,7 +48,7 @@ class Failing:
 def failing_samples(
     samples: Samples, declared: Sequence[DeclaredInput], subject: Subject, tell: Callable[[str], None]
 ) -> Failing:
-    """Go through all samples, and settle on one that fails.
+    """Go through the samples until `MOST_FAILING` have failed, and settle on one of them.
 
     Args:
         samples: opened; they are used up.
@@ -56,20 +61,18 @@ def failing_samples(
     """
     numbers: list[int] = []
     settled: tuple[Failure, Arrays, range] | None = None
-    done, ended = 0, False
+    done = 0
     with subject.rows(declared) as rows_of:
         for batch in samples.batches:
             restart_clock()
             tell(f"sample {done + 1} of {samples.count or '?'}")
-            try:
-                rows = rows_of(batch)
-            except BackendFailure as error:
-                if error.status == "unavailable":
-                    raise
-                rows, ended = list(range(batch.samples)), True
+            rows, ended = _failing_rows(rows_of, batch, MOST_FAILING - len(numbers))
             numbers += [done + row for row in rows]
             if rows and settled is None:
                 settled = _settled(batch, declared, rows, done, subject)
+            if settled is not None and len(numbers) >= MOST_FAILING:
+                done = numbers[-1] + 1
+                break
             done += batch.samples
             if ended:
                 break
@@ -82,6 +85,16 @@ def failing_samples(
         raise NothingFails(f"nothing to reduce: {subject.verdict_when_right} on {_samples(done)}")
     failure, inputs, kept = settled
     return Failing(failure, inputs, kept, tuple(numbers), done)
+
+
+def _failing_rows(rows_of: RowsOf, batch: Batch, most: int) -> tuple[list[int], bool]:
+    """The first rows that fail, and whether the backend has ended; then it counts as all of them."""
+    try:
+        return list(islice(rows_of(batch), max(most, 1))), False
+    except BackendFailure as error:
+        if error.status == "unavailable":
+            raise
+        return list(range(batch.samples)), True
 
 
 def _samples(count: int) -> str:

@@ -61,19 +61,36 @@ class Shrinking:
 
     def _smaller(self) -> bool:
         """Whether one of the sizes could be made smaller; the largest is tried first."""
-        sizes = {size for array in self._piece.inputs.values() for size in array.shape if size > 1}
+        inputs = self._piece.inputs
+        sizes = {size for array in inputs.values() for size in array.shape if size > 1}
         for size in sorted(sizes, reverse=True):
-            for target in sorted({1, size // 2}):
-                for start in sorted({0, size - target}):
-                    if self._accept(_taken(self._piece, _all_axes(size, start, target))):
-                        return True
-        for name, array in self._piece.inputs.items():
+            for start, target in self._windows(size):
+                if self._accept(_taken(self._piece, _all_axes(size, start, target))):
+                    return True
+        for name, array in inputs.items():
             for axis, size in enumerate(array.shape):
-                for target in sorted({1, size // 2} - {0, size}):
-                    for start in sorted({0, size - target}):
-                        if self._accept(_taken(self._piece, _one_axis(name, axis, start, target))):
-                            return True
+                for start, target in self._windows(size):
+                    if self._accept(_taken(self._piece, _one_axis(name, axis, start, target))):
+                        return True
         return False
+
+    def _windows(self, size: int) -> list[tuple[int, int]]:
+        """Starts and lengths of what could stay of an axis: first those around the largest error."""
+        failure = self.accepted[-1][1]
+        worst = 0
+        if failure.outputs:
+            name = max(failure.outputs, key=lambda each: failure.outputs[each].noise_ratio)
+            value = next(value for value in self._piece.model.graph.outputs if value.name == name)
+            shape = () if value.shape is None else value.shape
+            places = zip(shape, failure.worst.get(name, ()), strict=False)
+            worst = next((place for length, place in places if length == size), 0)
+        found = []
+        for target in sorted({1, size // 2} - {0, size}):
+            starts = (worst // target * target, 0, size - target)
+            found += [
+                (start, target) for start in dict.fromkeys(min(start, size - target) for start in starts)
+            ]
+        return found
 
     def _accept(self, piece: Piece | None) -> bool:
         if piece is None or self._tries >= _MOST_TRIES:

@@ -128,7 +128,9 @@ class GraphSubject(Subject):
         return Piece(self._deployed, self._original, inputs)
 
     def rows(self, declared: Sequence[DeclaredInput]) -> AbstractContextManager[RowsOf]:
-        return nullcontext(rows_that_differ(self.whole, declared, self.fails))
+        ours, theirs = (Evaluator(model, keep_weights=True) for model in (self._deployed, self._original))
+        judge = Judge(ours, theirs, self._terms.tolerance, self._terms.seed)
+        return nullcontext(rows_that_differ(judge, declared))
 
     def fewer_nodes(self, piece: Piece, failure: Failure, tell: Tell) -> Iterator[tuple[Piece, Failure]]:
         quarries = Quarry(self._deployed, piece.inputs), Quarry(self._original, piece.inputs)
