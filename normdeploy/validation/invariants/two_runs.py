@@ -93,7 +93,8 @@ class TwoRuns:
         found = _compared(left, right, allowed, sigma)
         if not found.wrong or not steps:
             return found
-        return _compared(left, right, np.maximum(allowed, _BOTH * pick(noise.reach(name))), sigma)
+        allowed = np.maximum(allowed, _BOTH * pick(noise.reach(name)))
+        return _compared(left, right, allowed, sigma, pick(noise.undefined(name)))
 
     def has_settled_shape(self, name: str) -> bool:
         """Whether rounding cannot change how many rows an output has (those behind NonZero, for instance)."""
@@ -109,7 +110,9 @@ def same_bits(left: Array, right: Array) -> bool:
     return bool(np.array_equal(left, right)) if left.dtype == object else left.tobytes() == right.tobytes()
 
 
-def _compared(left: Array, right: Array, allowed: Array, sigma: Array | None) -> TensorComparison:
+def _compared(
+    left: Array, right: Array, allowed: Array, sigma: Array | None, undefined: Array | None = None
+) -> TensorComparison:
     """`compare` takes float64 for what a floating array is compared with."""
     other = right.astype(np.float64) if sigma is not None or right.dtype.kind == "f" else right
-    return compare(left, other, allowed, sigma)
+    return compare(left, other, allowed, sigma, undefined)

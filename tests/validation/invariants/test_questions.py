@@ -139,3 +139,21 @@ def test_the_range_of_all_shapes():
     found = questions(conv_lrn(spatial="S"), [X])
     assert found.profile == {"x": ((1, 3, 3, 3), (3, 3, 6, 6), (3, 3, 7, 7))}
     assert questions(conv_lrn(batch=2), [{"x": np.repeat(X["x"], 2, axis=0)}]).profile == {}
+
+
+def test_rows_that_rounding_decides_about_are_matched_at_the_corners(tmp_path):
+    """A row at the threshold may be there or not, at other sizes too; the rows of the samples are clear."""
+    model = parsed("""g (float[N] x) => (int64[1, M] y) {
+        limit = Constant <value_float = 1.0> ()
+        e = Exp (x) g = Greater (e, limit) y = NonZero (g)
+    }""")
+    found = questions(model, [{"x": np.array([0, 1, 2, -1], np.float32)}])
+    corner, case = next((corner, case) for corner, case in found.corners if corner.inputs["x"].shape == (2,))
+
+    def wavering(inputs):
+        (kept,) = np.nonzero(inputs["x"] > (-1e-9 if len(inputs["x"]) == 2 else 0))
+        return {"y": kept[np.newaxis]}
+
+    assert wavering(corner.inputs)["y"].shape != case.expected["y"].shape
+    asked = {each.name: each for each in examine(found, "wavering", wavering, wavering, is_right=True)}
+    assert asked["shape-corners"].status == "pass", asked["shape-corners"]
