@@ -170,10 +170,9 @@ def _new_order(nodes: MutableSequence[onnx.NodeProto]) -> list[int] | None:
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The names that a node uses; those that its subgraphs use or give count."""
+    """The names that a node uses; those that its subgraphs use count."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
-            yield from (value.name for value in graph.output)
             for inner in graph.node:
                 yield from _reads(inner)

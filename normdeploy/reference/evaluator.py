@@ -244,6 +244,8 @@ def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
 
 
 def _call(planned: PlannedNode, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
+    if frame.rounding is not None:
+        arguments = frame.rounding.stored.operands(planned.node, arguments)
     if isinstance(planned.computed_by, ExecutionPlan):
         attributes: Attributes = planned.attributes(frame.attributes)
         if frame.rounding is not None:

@@ -8,7 +8,7 @@ scale of a channel round that scale, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +38,12 @@ class RoundedNumbers:
     Args:
         tensors: initializers, and outputs of Constant nodes.
         attributes: nodes, each with the name of an attribute that is one floating number.
+        definitions: nodes whose operator holds exact numbers, the √2 of a GELU, in place of roundings.
     """
 
     tensors: frozenset[ir.Value] = frozenset()
     attributes: frozenset[tuple[ir.Node, str]] = frozenset()
+    definitions: frozenset[ir.Node] = frozenset()
 
 
 class StorageErrors:
@@ -57,6 +59,7 @@ class StorageErrors:
         self._seed = seed
         self._amplitude = amplitude
         self._attributes = numbers.attributes
+        self._definitions = numbers.definitions
         self._order = {value: index for index, value in enumerate(sorted(numbers.tensors, key=_name))}
 
     def tensor(self, value: ir.Value, array: Array) -> Array:
@@ -101,6 +104,20 @@ class StorageErrors:
             else attribute
             for name, attribute in attributes.items()
         }
+
+    def operands(self, node: ir.Node, arguments: Sequence[Array | None]) -> list[Array | None]:
+        """A node's inputs, by a common factor off where a number of its definition is a rounding elsewhere.
+
+        Args:
+            node: whose.
+            arguments: its inputs; None for those left out.
+        """
+        if node not in self._definitions:
+            return list(arguments)
+        factor = self._factor(node, "")
+        return [
+            array * factor if array is not None and is_floating(array.dtype) else array for array in arguments
+        ]
 
     def _factor(self, node: ir.Node, name: str) -> float:
         """1 and the error of an attribute, which is stored in float32."""

@@ -15,7 +15,8 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
     """Give the reference's inputs and outputs the names that they have in the deployed model.
 
     Names that are the same stand for each other, then those that `names` tells, then the only input and the
-    only output of either.
+    only output of either. An input of the deployed model that nothing reads needs no partner: onnxruntime
+    leaves such behind where it has folded an initializer that was listed as an input.
 
     Args:
         deployed: the model whose names hold.
@@ -38,8 +39,9 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
             )
     remarks: list[str] = []
     renamed: dict[ir.Value, str] = {}
+    read, unread = _inputs(deployed.graph, {str(value.name) for value in required_inputs(original.graph)})
     for what, ours, theirs in (
-        ("inputs", required_inputs(deployed.graph), required_inputs(original.graph)),
+        ("inputs", read, required_inputs(original.graph)),
         ("outputs", deployed.graph.outputs, original.graph.outputs),
     ):
         pairs = _paired(what, [str(v.name) for v in ours], [str(v.name) for v in theirs], left)
@@ -55,8 +57,22 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
             f"map: '{new}={old}' is no pair of inputs or outputs: the model has {_interface(deployed)}, and "
             f"its reference {_interface(original)}"
         )
+    for value in unread:
+        ignored = ir.Value(name=value.name, type=value.type, shape=value.shape)
+        original.graph.inputs.append(ignored)
+        renamed[ignored] = str(value.name)
     _rename(original, renamed)
     return remarks
+
+
+def _inputs(graph: ir.Graph, partners: set[str]) -> tuple[list[ir.Value], list[ir.Value]]:
+    """The inputs that have to be given: those that are read or have a partner, and those that are ignored."""
+    read: list[ir.Value] = []
+    unread: list[ir.Value] = []
+    for value in required_inputs(graph):
+        ignored = not value.uses() and value not in graph.outputs and value.name not in partners
+        (unread if ignored else read).append(value)
+    return read, unread
 
 
 def _paired(what: str, ours: Sequence[str], theirs: Sequence[str], told: dict[str, str]) -> dict[str, str]:

@@ -4,6 +4,9 @@ Tensors are compared by what they hold, not by their names: a tool renames, tran
 tensor that both files hold was not rounded. One that only the deployed file holds was computed by the tool
 (a BatchNorm's scale multiplied into a filter), and rounded to the type that it is stored in.
 
+Where an optimizer puts one operator in place of several, a number that the original stores may become part of
+the operator's definition, which holds it exactly.
+
 A file in float16 or bfloat16 holds roundings of the very tensors of its original. They need no allowance:
 the original's are rounded the same way before the two are compared.
 """
@@ -37,6 +40,9 @@ _PRECISION = {
 }
 """Bits of a significand."""
 
+_DEFINED = frozenset({"Gelu", "BiasGelu", "FastGelu", "HardSwish"})
+"""Operators that hold such numbers, by themselves or as the activation of another one."""
+
 _SPARE_BITS = 8
 """A single number whose last bits are all zero, as many as these, was not rounded: of 256 that were, one ends
 so by chance."""
@@ -63,7 +69,10 @@ def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
         if (number := np.asarray(node.attributes[name].as_float())) not in known
         and not _is_short(number, ir.DataType.FLOAT)
     }
-    return RoundedNumbers(frozenset(tensors), frozenset(attributes))
+    definitions = _exact_definitions(deployed)
+    if len(definitions) <= len(_exact_definitions(original)):
+        definitions = set()  # the original has them, too
+    return RoundedNumbers(frozenset(tensors), frozenset(attributes), frozenset(definitions))
 
 
 def with_rounded_weights(original: ir.Model, deployed: ir.Model) -> ir.Model:
@@ -92,6 +101,18 @@ def with_rounded_weights(original: ir.Model, deployed: ir.Model) -> ir.Model:
                 changed = True
                 break
     return rounded if changed else original
+
+
+def _exact_definitions(model: ir.Model) -> set[ir.Node]:
+    """Nodes of operators that hold a number which a graph without them stores: √2, √(2/π), 1/6."""
+    return {
+        node for node, _ in located_nodes(model) if node.op_type in _DEFINED or _activation(node) in _DEFINED
+    }
+
+
+def _activation(node: ir.Node) -> str:
+    attribute = node.attributes.get("activation")
+    return "" if attribute is None or attribute.is_ref() else str(attribute.value)
 
 
 class _Contents:

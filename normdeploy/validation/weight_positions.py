@@ -47,6 +47,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "LRN": frozenset({"alpha", "beta", "bias"}),
     "IntraChannelLRN": frozenset({"alpha", "beta", "bias"}),
     "Gemm": frozenset({"alpha", "beta"}),
+    **dict.fromkeys(("FusedMatMul", "TransposeMatMul"), frozenset({"alpha"})),
     **dict.fromkeys(("BatchNormalization", "InstanceNormalization"), frozenset({"epsilon"})),
     **dict.fromkeys(("LayerNormalization", "GroupNormalization", "RMSNormalization"), frozenset({"epsilon"})),
     **dict.fromkeys(("LpNormalization", "MeanVarianceNormalization"), frozenset({"epsilon"})),

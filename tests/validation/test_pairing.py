@@ -94,3 +94,18 @@ def test_a_tensor_inside_a_subgraph_makes_way_too():
 def test_what_does_not_match(ours, theirs, names, message):
     with pytest.raises((InputError, UsageError), match=message):
         paired(ours, theirs, **names)
+
+
+def test_an_input_that_nothing_reads_needs_no_partner():
+    """onnxruntime folds an initializer that is listed as an input, and leaves the input behind."""
+    theirs = "g (float[N] x, float[2] w) => (float[N] y) <float[2] w = {3, 4}> { y = Mul (x, w) }"
+    ours = "g (float[N] x, float[2] w, float[1] other) => (float[N] y) { y = Add (x, x) }"
+    original, remarks = paired(ours, theirs)
+    assert remarks == []
+    found = Evaluator(original).run({"x": [1.0, 2.0], "w": [0.0, 0.0], "other": [0.0]})
+    assert found["y"].tolist() == [3, 8]
+
+
+def test_an_input_that_is_read_needs_one():
+    with pytest.raises(InputError, match="different inputs: 'a', 'b' and 'x'"):
+        paired(TWO, ONE)
