@@ -66,6 +66,7 @@ def transformer(path):
         shape = graph.weight([2, length, heads, hidden // heads], np.int64)
         return graph.node("Transpose", graph.node("Reshape", x, shape), perm=perm)
 
+    x = normalized(x)
     query, value = (split(dense(x, hidden, hidden), [0, 2, 1, 3]) for _ in range(2))
     key = split(dense(x, hidden, hidden), [0, 2, 3, 1])
     scores = graph.node("Div", graph.node("MatMul", query, key), graph.weight(np.sqrt(8.0)))
