@@ -29,6 +29,8 @@ from normdeploy.reference import (
     recurrent,
     reduction,
     resampling,
+    spectral,
+    vision,
 )
 from normdeploy.reference.composition import Composition, marked_compositions
 from normdeploy.reference.delegated import delegated
@@ -56,6 +58,8 @@ _MODULES: tuple[ModuleType, ...] = (
     recurrent,
     reduction,
     resampling,
+    spectral,
+    vision,
 )
 
 

@@ -105,7 +105,7 @@ def resize(
             nearest = np.clip(_NEAREST[nearest_mode](places), 0, item.size - 1).astype(np.int64)
             y = np.take(y, nearest, axis=item.axis)
             continue
-        kernel, radius = (_triangle, 1) if mode == "linear" else (_cubic(cubic_coeff_a), 2)
+        kernel, radius = (_triangle, 1) if mode == "linear" else (cubic_kernel(cubic_coeff_a), 2)
         indices, weights = _taps(places, item, kernel, radius, bool(antialias), bool(exclude_outside))
         y = sum(
             (np.take(y, index, axis=item.axis) * weight.reshape(along))
@@ -206,7 +206,7 @@ def _triangle(distance: Array) -> Array:
     return np.asarray(np.clip(1 - np.abs(distance), 0, 1))
 
 
-def _cubic(a: float) -> Callable[[Array], Array]:
+def cubic_kernel(a: float) -> Callable[[Array], Array]:
     """Keys' cubic convolution kernel."""
 
     def kernel(distance: Array) -> Array:

@@ -1,0 +1,55 @@
+"""Spectra of pieces of a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from normdeploy.budget import require_memory
+from normdeploy.dtypes import Array
+from normdeploy.reference.rounding_model import FUNCTION, Keywords
+from normdeploy.reference.signature import operator
+
+
+def _frame_length(keywords: Keywords, inputs: Sequence[Any]) -> int:
+    return _length(*(*inputs, None, None)[2:4])
+
+
+def _length(window: Array | None, frame_length: Array | None) -> int:
+    if frame_length is not None:
+        return int(frame_length.item())
+    if window is None:
+        raise ValueError("STFT needs a window or a frame length")
+    return int(window.shape[0])
+
+
+@operator("STFT", since=17, rounding=FUNCTION.of_sum(_frame_length))
+def stft(
+    signal: Array,
+    frame_step: Array,
+    window: Array | None = None,
+    frame_length: Array | None = None,
+    *,
+    onesided: int = 1,
+) -> Array:
+    """The discrete Fourier transform of each windowed frame: (batch, frames, frequencies, 2).
+
+    signal: real, (batch, length) or (batch, length, 1), or complex, (batch, length, 2). A real signal's
+    spectrum stops at half the frame with `onesided`.
+    """
+    length = _length(window, frame_length)
+    if signal.ndim == 3:
+        signal = signal[..., 0] + 1j * signal[..., 1] if signal.shape[2] == 2 else signal[..., 0]
+    if signal.ndim != 2 or (onesided and np.iscomplexobj(signal)):
+        raise ValueError(
+            "the signal is neither (batch, length), nor that with 1, or 2 for both sides, at its end"
+        )
+    frames = sliding_window_view(signal, length, axis=1)[:, :: int(frame_step.item())]
+    require_memory((*frames.shape, 2))
+    if window is not None:
+        frames = frames * window
+    spectrum = np.fft.rfft(frames, axis=2) if onesided else np.fft.fft(frames, axis=2)
+    return np.stack([spectrum.real, spectrum.imag], axis=-1)
