@@ -41,12 +41,11 @@ def stft(
     spectrum stops at half the frame with `onesided`.
     """
     length = _length(window, frame_length)
+    require_memory((length,))
     if signal.ndim == 3:
         signal = signal[..., 0] + 1j * signal[..., 1] if signal.shape[2] == 2 else signal[..., 0]
     if signal.ndim != 2 or (onesided and np.iscomplexobj(signal)):
-        raise ValueError(
-            "the signal is neither (batch, length), nor that with 1, or 2 for both sides, at its end"
-        )
+        raise ValueError("the signal is neither (batch, length), nor with 1 or, for both sides, 2 at its end")
     frames = sliding_window_view(signal, length, axis=1)[:, :: int(frame_step.item())]
     require_memory((*frames.shape, 2))
     if window is not None:

@@ -119,7 +119,8 @@ def grid_sample(
             [(index >= 0) & (index < size) for (index, _), size in zip(chosen, sizes, strict=True)]
         )
         places = tuple(np.clip(index, 0, size - 1) for (index, _), size in zip(chosen, sizes, strict=True))
-        read = x[(batch, slice(None), *places)]  # (N, *outputs, C)
+        index: tuple[Any, ...] = (batch, slice(None), *places)
+        read = x[index]  # (N, *outputs, C)
         y += np.where(inside, weight, 0.0)[..., None] * np.where(inside[..., None], read, 0.0)
     return np.moveaxis(y, -1, 1)
 
@@ -170,4 +171,5 @@ def _taps_along(size: int, places: Array, mode: str, pad: Callable[[Array, int],
 
 def _index(places: Array) -> Array:
     """Whole places as integers; NaN, and what lies too far away for one, is outside."""
-    return np.nan_to_num(np.clip(places, -(2.0**31), 2.0**31), nan=-1.0).astype(np.int64)
+    limited: Array = np.clip(places, -(2.0**31), 2.0**31)
+    return np.nan_to_num(limited, nan=-1.0).astype(np.int64)
