@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from normdeploy.backends.onnxruntime import open_cpu
 
@@ -120,3 +120,43 @@ def unwritten(path):
             return outputs
 
     return Session()
+
+
+def clipping_lrn(path):
+    """Whose LRN clips what it is given at 40: right on small inputs."""
+
+    def change(model):
+        for name, limit in (("lowest", -40), ("highest", 40)):
+            model.graph.initializer.append(numpy_helper.from_array(np.array(limit, np.float32), name))
+        for index, node in enumerate(list(model.graph.node)):
+            if node.op_type == "LRN":
+                given = node.input[0]
+                node.input[0] = "clipped"
+                clip = helper.make_node("Clip", [given, "lowest", "highest"], ["clipped"])
+                model.graph.node.insert(index, clip)
+
+    return Spoiled(path, change)
+
+
+def aborts_at_pool(path):
+    """Which ends its process at any MaxPool behind a Tanh."""
+    graph = onnx.load(path).graph
+    computed_by = {name: node.op_type for node in graph.node for name in node.output}
+    if any(node.op_type == "MaxPool" and computed_by.get(node.input[0]) == "Tanh" for node in graph.node):
+        os.abort()
+    return open_cpu(path)
+
+
+def wrong_lrn_twice(path, folder):
+    """Whose LRN by itself is wrong in the first two processes only, and always among other nodes.
+
+    Args:
+        path: of the model.
+        folder: where the processes leave their marks.
+    """
+    if len(onnx.load(path).graph.node) == 1:
+        marks = len(os.listdir(folder))
+        open(os.path.join(folder, f"mark{marks}"), "w").close()
+        if marks >= 2:
+            return open_cpu(path)
+    return wrong_lrn(path)

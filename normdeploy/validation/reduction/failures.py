@@ -19,6 +19,11 @@ from normdeploy.validation.localize.execution import RunModel
 from normdeploy.validation.localize.judging import Judgement
 from normdeploy.validation.tolerance import Tolerance
 
+_SIGNAL = re.compile(r"\bSIG[A-Z]+\b")
+_WORD = re.compile(r"[A-Za-z]{3,}")
+_PARTICULAR = re.compile(r"'[^']*'|\S*[/\\]\S*")
+"""What is quoted, and paths."""
+
 Arrays = Mapping[str, Array]
 Status = Literal["mismatch", "crashed", "timeout"]
 
@@ -193,8 +198,11 @@ def _misses(actual: Array, expected: Array, tolerance: Tolerance) -> bool:
 
 
 def _same_reason(one: str, other: str) -> bool:
-    """Whether two messages have most of their words in common; what they quote and count does not matter."""
-    left, right = (
-        set(re.findall(r"[A-Za-z]{3,}", re.sub(r"'[^']*'|\S*[/\\]\S*", "", text))) for text in (one, other)
-    )
+    """Whether two messages name the same signal, if any, and have most words in common.
+
+    What they quote and count does not matter.
+    """
+    if _SIGNAL.findall(one) != _SIGNAL.findall(other):
+        return False
+    left, right = (set(_WORD.findall(_PARTICULAR.sub("", text))) for text in (one, other))
     return not left | right or len(left & right) >= _SAME_WORDS * len(left | right)

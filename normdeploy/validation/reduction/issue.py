@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 
 from normdeploy.graph.scopes import node_name
 from normdeploy.graph.shapes import format_dims
 
 if TYPE_CHECKING:
+    from normdeploy.validation.compare import TensorComparison
     from normdeploy.validation.reduction.failures import Failure, Piece
     from normdeploy.validation.reduction.result import Reduction
     from normdeploy.validation.reduction.writing import SmallFiles
@@ -20,6 +23,9 @@ _PROVIDERS = {
     "onnxruntime-cuda": "CUDAExecutionProvider",
     "onnxruntime-tensorrt": "TensorrtExecutionProvider",
 }
+
+_LARGE = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS, ir.AttributeType.TENSOR)
+"""Types of attributes whose values are not shown."""
 
 _IN_BACKEND = """\
 import numpy as np, onnxruntime
@@ -103,12 +109,12 @@ def _lines(reduction: Reduction, piece: Piece, failure: Failure, files: SmallFil
         yield f"`{files.expected.name}` holds the right outputs, computed in float64 with NumPy."
     yield ""
     if failure.outputs:
-        yield "| output | wrong elements | max abs error | max rel error | error / what rounding explains |"
+        yield "| output | wrong elements | max abs error | max rel error | so large |"
         yield "|---|---|---|---|---|"
         for name, found in failure.outputs.items():
             yield (
                 f"| `{name}` | {found.wrong} of {found.elements} | {found.max_abs_error:.3g} | "
-                f"{found.max_rel_error:.3g} | {found.noise_ratio:.3g} |"
+                f"{found.max_rel_error:.3g} | {_times(found)} |"
             )
     else:
         yield f"What it says: {failure.reason}"
@@ -146,14 +152,12 @@ def _tensor(value: ir.Value) -> str:
     return f"{dtype} {format_dims(shape)}"
 
 
-def _attribute(item: ir.Attr) -> Any:
-    if item.is_ref() or item.type in (
-        ir.AttributeType.GRAPH,
-        ir.AttributeType.GRAPHS,
-        ir.AttributeType.TENSOR,
-    ):
+def _attribute(item: ir.Attr) -> str:
+    if item.is_ref() or item.type in _LARGE:
         return item.type.name.lower()
-    return list(item.value) if isinstance(item.value, tuple | list) else item.value
+    values = item.value if isinstance(item.value, tuple | list) else [item.value]
+    shown = ", ".join(str(np.float32(value)) if isinstance(value, float) else str(value) for value in values)
+    return shown if values is not item.value else f"[{shown}]"
 
 
 def _reproduce(reduction: Reduction, failure: Failure, files: SmallFiles) -> Iterator[str]:
@@ -181,11 +185,16 @@ def _command(reduction: Reduction, files: SmallFiles) -> Iterator[str]:
         yield f"--backend {reduction.backend}"
 
 
-def numbers(outputs: Mapping[str, Any]) -> Iterator[str]:
+def numbers(outputs: Mapping[str, TensorComparison]) -> Iterator[str]:
     """A line for each wrong output."""
     for name, found in outputs.items():
         yield (
             f"output {name}: {found.wrong} of {found.elements} elements are wrong, max abs error "
-            f"{found.max_abs_error:.2e}, max rel error {found.max_rel_error:.2e}, "
-            f"{found.noise_ratio:.3g} times what rounding explains"
+            f"{found.max_abs_error:.2e}, max rel error {found.max_rel_error:.2e}, {_times(found)}"
         )
+
+
+def _times(found: TensorComparison) -> str:
+    if not math.isfinite(found.noise_ratio):
+        return "where rounding explains none"
+    return f"{found.noise_ratio:.3g} times what rounding explains"

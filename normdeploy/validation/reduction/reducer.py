@@ -31,7 +31,7 @@ from normdeploy.validation.reduction.failures import Failure, Piece
 from normdeploy.validation.reduction.issue import issue_text
 from normdeploy.validation.reduction.nodes import Tell
 from normdeploy.validation.reduction.result import NodeLeft, Reduction
-from normdeploy.validation.reduction.samples import Failing, NothingFails, failing_samples
+from normdeploy.validation.reduction.samples import FailingSample, NothingFails, failing_sample
 from normdeploy.validation.reduction.subjects import BackendSubject, GraphSubject, Subject, Terms
 from normdeploy.validation.reduction.writing import SmallFiles, write_piece
 from normdeploy.validation.tolerance import given_tolerance
@@ -118,7 +118,7 @@ def reduce(
         for subject in subjects:
             with open_samples(inputs, data, samples, seed, Preparation(preprocess)) as opened:
                 try:
-                    failing = failing_samples(opened, inputs, subject, tell)
+                    failing = failing_sample(opened, inputs, subject, tell)
                     break
                 except NothingFails:
                     if subject is subjects[-1]:
@@ -135,9 +135,7 @@ def reduce(
             nodes=_left(piece.model),
             original_nodes=[] if piece.original is None else _left(piece.original),
             outputs=failure.outputs,
-            samples=failing.samples,
-            failing=failing.numbers,
-            kept=failing.kept,
+            samples=failing.numbers,
             files=[os.fspath(Path(output).with_name(file.name)) for file in files.all],
             versions=subject.versions,
             environment=environment(),
@@ -148,7 +146,7 @@ def reduce(
     return reduction
 
 
-def _smaller_and_smaller(subject: Subject, failing: Failing, tell: Tell) -> list[tuple[Piece, Failure]]:
+def _smaller_and_smaller(subject: Subject, failing: FailingSample, tell: Tell) -> list[tuple[Piece, Failure]]:
     """Pieces that fail, the smallest last."""
     found = [(subject.whole(failing.inputs), failing.failure)]
     found += subject.fewer_nodes(*found[0], tell)

@@ -44,9 +44,8 @@ class Reduction(Result):
         nodes: those that are left.
         original_nodes: those of the original's piece; empty without one.
         outputs: the wrong ones of the small model; empty where there are no numbers.
-        samples: how many were looked at.
-        failing: the numbers of those that fail, counted from 0.
-        kept: the numbers of those whose data the small files come from.
+        samples: the numbers of those whose data the small files come from, counted from 0: the first one
+            that fails, or the first batch, if its samples do not by themselves.
         files: what was written, the model first.
         versions: of the backend's runtime.
         environment: the versions that can change a result.
@@ -61,9 +60,7 @@ class Reduction(Result):
     nodes: Sequence[NodeLeft]
     original_nodes: Sequence[NodeLeft]
     outputs: Mapping[str, TensorComparison]
-    samples: int
-    failing: Sequence[int]
-    kept: Sequence[int]
+    samples: Sequence[int]
     files: Sequence[str]
     versions: Mapping[str, str]
     environment: Mapping[str, Any]
@@ -81,9 +78,7 @@ class Reduction(Result):
             "nodes": [asdict(node) for node in self.nodes],
             "original_nodes": [asdict(node) for node in self.original_nodes],
             "outputs": [{"name": name, **asdict(found)} for name, found in self.outputs.items()],
-            "samples": self.samples,
-            "failing": list(self.failing),
-            "kept": list(self.kept),
+            "samples": list(self.samples),
             "files": list(self.files),
             "versions": dict(self.versions),
             "environment": dict(self.environment),
@@ -96,13 +91,11 @@ class Reduction(Result):
 
     def _lines(self) -> Iterator[str]:
         against = f" against {self.reference}" if self.reference else ""
-        yield f"{self.model}{against}: {len(self.failing)} of {self.samples} samples that were looked at fail"
-        left = f"{len(self.nodes)} of {self.nodes_before} nodes"
-        data = (
-            f"sample {self.kept[0]}" if len(self.kept) == 1 else f"samples {self.kept[0]} to {self.kept[-1]}"
-        )
+        first, last = self.samples[0], self.samples[-1]
+        data = f"sample {first}" if first == last else f"samples {first} to {last} together"
         who = "the graphs differ" if self.backend is None else f"{self.backend} {self.status}"
-        yield f"{who} with {left}, {data}:"
+        yield f"{self.model}{against}: {who}, first at {data}"
+        yield f"{len(self.nodes)} of {self.nodes_before} nodes are left:"
         for node in self.nodes:
             yield f"  {node.node} ({node.op_type})"
         if self.original_nodes:

@@ -16,9 +16,12 @@ from normdeploy.validation.judge import Case, Judge
 
 Arrays = Mapping[str, Array]
 
-RowsOf = Callable[[Batch], Iterator[int]]
-"""Called with a batch; the rows that fail, in order, each looked at when it is asked for. BackendFailure where
-the backend gives nothing for the batch."""
+RowsOf = Callable[[Batch], Sequence[int]]
+"""Called with a batch; the rows that may fail by themselves, in order; none if the batch does not fail.
+
+Raises:
+    BackendFailure: the backend gives nothing for the batch.
+"""
 
 
 def row_of(batch: Batch, declared: Sequence[DeclaredInput], row: int) -> Arrays:
@@ -56,7 +59,7 @@ def rows_wrong_in_backend(
     with backend.start(path, timeout) as session:
         loaded = False
 
-        def rows_of(batch: Batch) -> Iterator[int]:
+        def rows_of(batch: Batch) -> Sequence[int]:
             nonlocal loaded
             if not loaded:
                 session.ready()
@@ -64,36 +67,23 @@ def rows_wrong_in_backend(
                 loaded = True
             actual = session.run(batch.inputs)
             case = judge.on(batch.inputs)
-            yield from (row for row in range(batch.samples) if _is_wrong(case, actual, row, batch.samples))
+            return [row for row in range(batch.samples) if _is_wrong(case, actual, row, batch.samples)]
 
         yield rows_of
 
 
-def rows_that_differ(judge: Judge, declared: Sequence[DeclaredInput]) -> RowsOf:
-    """Finds the rows on which two graphs differ; all of a batch, where only that differs.
+def rows_that_differ(judge: Judge) -> RowsOf:
+    """Finds batches on which two graphs differ, of which any row may be why.
 
     Args:
         judge: of both graphs.
-        declared: their inputs.
     """
 
-    def differs(inputs: Arrays) -> bool:
+    def rows_of(batch: Batch) -> Sequence[int]:
         with np.errstate(all="ignore"):
-            case = judge.on(inputs)
-            return any(case.compare_graph(name).wrong for name in case.expected)
-
-    def rows_of(batch: Batch) -> Iterator[int]:
-        if not differs(batch.inputs):
-            return
-        rows = range(batch.samples)
-        some = False
-        if can_be_divided(batch, declared):
-            for row in rows:
-                if differs(row_of(batch, declared, row)):
-                    some = True
-                    yield row
-        if not some:
-            yield from rows
+            case = judge.on(batch.inputs)
+            differ = any(case.compare_graph(name).wrong for name in case.expected)
+        return range(batch.samples) if differ else ()
 
     return rows_of
 

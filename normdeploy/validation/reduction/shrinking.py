@@ -62,8 +62,7 @@ class Shrinking:
     def _smaller(self) -> bool:
         """Whether one of the sizes could be made smaller; the largest is tried first."""
         inputs = self._piece.inputs
-        sizes = {size for array in inputs.values() for size in array.shape if size > 1}
-        for size in sorted(sizes, reverse=True):
+        for size in _sizes(self._piece):
             for start, target in self._windows(size):
                 if self._accept(_taken(self._piece, _all_axes(size, start, target))):
                     return True
@@ -103,6 +102,20 @@ class Shrinking:
             return False
         self.accepted.append((piece, failure))
         return True
+
+
+def _sizes(piece: Piece) -> list[int]:
+    """The lengths of axes, those of 1 aside: of the inputs, then of the weights, each the largest first."""
+    weights = [
+        value.const_value.numpy().shape
+        for model in (piece.model, piece.original)
+        for value in (model.graph.initializers.values() if model is not None else ())
+        if value.const_value is not None
+    ]
+    found: list[int] = []
+    for shapes in ([array.shape for array in piece.inputs.values()], weights):
+        found += sorted({size for shape in shapes for size in shape if size > 1} - set(found), reverse=True)
+    return found
 
 
 def _all_axes(size: int, start: int, target: int) -> Take:

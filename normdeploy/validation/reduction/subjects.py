@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ import onnx_ir as ir
 
 from normdeploy.backends.catalog import Backend
 from normdeploy.dtypes import Array
-from normdeploy.inputs.declared import DeclaredInput
 from normdeploy.reference import Evaluator
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.localize.execution import runner
@@ -83,7 +82,7 @@ class Subject(ABC):
         """
 
     @abstractmethod
-    def rows(self, declared: Sequence[DeclaredInput]) -> AbstractContextManager[RowsOf]:
+    def rows(self) -> AbstractContextManager[RowsOf]:
         """Finds the rows of batches that fail."""
 
     @abstractmethod
@@ -127,10 +126,10 @@ class GraphSubject(Subject):
     def whole(self, inputs: Arrays) -> Piece:
         return Piece(self._deployed, self._original, inputs)
 
-    def rows(self, declared: Sequence[DeclaredInput]) -> AbstractContextManager[RowsOf]:
+    def rows(self) -> AbstractContextManager[RowsOf]:
         ours, theirs = (Evaluator(model, keep_weights=True) for model in (self._deployed, self._original))
         judge = Judge(ours, theirs, self._terms.tolerance, self._terms.seed)
-        return nullcontext(rows_that_differ(judge, declared))
+        return nullcontext(rows_that_differ(judge))
 
     def fewer_nodes(self, piece: Piece, failure: Failure, tell: Tell) -> Iterator[tuple[Piece, Failure]]:
         quarries = Quarry(self._deployed, piece.inputs), Quarry(self._original, piece.inputs)
@@ -166,7 +165,7 @@ class BackendSubject(Subject):
     def whole(self, inputs: Arrays) -> Piece:
         return Piece(self._deployed, None, inputs)
 
-    def rows(self, declared: Sequence[DeclaredInput]) -> AbstractContextManager[RowsOf]:
+    def rows(self) -> AbstractContextManager[RowsOf]:
         assert self.backend is not None
         evaluator = Evaluator(self._deployed, keep_weights=True)
         judge = Judge(evaluator, evaluator, self._terms.tolerance, self._terms.seed)
