@@ -9,7 +9,7 @@ import normdeploy as nd
 from normdeploy.backends.catalog import find
 
 ROOT = Path(__file__).parents[1]
-WITH_EXAMPLE = ("build", "check", "doctor", "export", "inspect", "optimize", "profile")
+WITH_EXAMPLE = ("build", "check", "doctor", "export", "inspect", "optimize", "profile", "reduce")
 NEEDED = {"export": "torch", "profile": "arch"}
 
 

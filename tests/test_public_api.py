@@ -23,6 +23,7 @@ FUNCTIONS = {
     "lrn",
     "optimize",
     "profile",
+    "reduce",
 }
 RESULTS = {
     "CheckReport",
@@ -32,6 +33,7 @@ RESULTS = {
     "OptimizationReport",
     "Optimized",
     "Profile",
+    "Reduction",
 }
 ERRORS = {
     "BackendCrashed",

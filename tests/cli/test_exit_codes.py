@@ -21,6 +21,7 @@ ARGUMENTS = {
     "optimize": ("m.onnx", "-o", "m.onnx"),
     "plugin": ("path",),
     "profile": ("m.onnx",),
+    "reduce": ("m.onnx", "-o", "small.onnx"),
 }
 
 

@@ -31,6 +31,7 @@ MAPPINGS = {
     "inspect": {"not_native", "opsets", "parameters"},
     "optimize": set[str](),
     "plugin": set[str](),
+    "reduce": {"versions"},
     "profile": {"inputs", "thread_variables", "versions"},
 }
 """Objects whose keys are names from the model or the machine."""
@@ -207,6 +208,21 @@ def test_check_of_integers():
     (output,) = assert_fits("check", report.to_json())["backends"][0]["outputs"]
     assert output["dtype"] == "int64"
     assert output["noise_share"] is None
+
+
+def test_reduce(tmp_path):
+    found = nd.reduce(conv_lrn(beta=0.5), tmp_path / "small.onnx", reference=conv_lrn(), samples=1)
+    document = assert_fits("reduce", found.to_json())
+    assert [node["node"] for node in document["nodes"]] == ["lrn"]
+    assert document["backend"] is None
+    assert_is_strict("reduce", document)
+
+
+def test_reduce_of_a_backend_that_crashes(tmp_path, misbehaving):
+    found = nd.reduce(unary("Neg", ["N", 4]), tmp_path / "small.onnx", backend="aborts", samples=1)
+    document = assert_fits("reduce", found.to_json())
+    assert (document["backend"], document["status"], document["outputs"]) == ("aborts", "crashed", [])
+    assert_is_strict("reduce", document)
 
 
 @pytest.mark.parametrize("target", ["portable", "ort-cpu", "tensorrt"])

@@ -24,7 +24,14 @@ from normdeploy.inputs.declared import declared_inputs
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.localize.execution import runner
 from normdeploy.validation.localize.judging import by_rounding
-from normdeploy.validation.reduction.failures import Failure, Oracle, Piece, in_backend, in_graphs
+from normdeploy.validation.reduction.failures import (
+    Failure,
+    Oracle,
+    Piece,
+    in_backend,
+    in_graphs,
+    shown_numbers,
+)
 from normdeploy.validation.tolerance import Tolerance
 
 _STARTING_SECONDS = 60.0
@@ -89,7 +96,11 @@ def main() -> None:
     request = json.load(sys.stdin)
     with spending(request["timeout"]):
         failure = _oracle(request)(_piece(request))
-    answer = None if failure is None else asdict(failure)
+    answer = failure and {
+        "status": failure.status,
+        "reason": failure.reason,
+        "outputs": {name: shown_numbers(found) for name, found in failure.outputs.items()},
+    }
     json.dump(answer, sys.stdout)
 
 

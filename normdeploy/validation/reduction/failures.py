@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -23,6 +23,8 @@ _SIGNAL = re.compile(r"\bSIG[A-Z]+\b")
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _PARTICULAR = re.compile(r"'[^']*'|\S*[/\\]\S*")
 """What is quoted, and paths."""
+
+_SHOWN = ("elements", "wrong", "max_abs_error", "max_rel_error", "noise_ratio", "nan", "inf", "misplaced")
 
 Arrays = Mapping[str, Array]
 Status = Literal["mismatch", "crashed", "timeout"]
@@ -75,6 +77,11 @@ class Failure:
     def ratio(self) -> float:
         """The largest error over what is allowed; 0 without numbers."""
         return max((found.noise_ratio for found in self.outputs.values()), default=0.0)
+
+
+def shown_numbers(found: TensorComparison) -> dict[str, Any]:
+    """Those of a comparison that say how a single piece fails, in the plain types that JSON has."""
+    return {name: getattr(found, name) for name in _SHOWN}
 
 
 Oracle = Callable[[Piece], Failure | None]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from normdeploy.results import Result, finite
 from normdeploy.validation.compare import TensorComparison
-from normdeploy.validation.reduction.failures import Status
+from normdeploy.validation.reduction.failures import Status, shown_numbers
 from normdeploy.validation.reduction.issue import numbers
 
 SCHEMA = 1
@@ -77,7 +77,7 @@ class Reduction(Result):
             "nodes_before": self.nodes_before,
             "nodes": [asdict(node) for node in self.nodes],
             "original_nodes": [asdict(node) for node in self.original_nodes],
-            "outputs": [{"name": name, **asdict(found)} for name, found in self.outputs.items()],
+            "outputs": [{"name": name, **shown_numbers(found)} for name, found in self.outputs.items()],
             "samples": list(self.samples),
             "files": list(self.files),
             "versions": dict(self.versions),
@@ -95,7 +95,7 @@ class Reduction(Result):
         data = f"sample {first}" if first == last else f"samples {first} to {last} together"
         who = "the graphs differ" if self.backend is None else f"{self.backend} {self.status}"
         yield f"{self.model}{against}: {who}, first at {data}"
-        yield f"{len(self.nodes)} of {self.nodes_before} nodes are left:"
+        yield f"left: {len(self.nodes)} of {self.nodes_before} nodes"
         for node in self.nodes:
             yield f"  {node.node} ({node.op_type})"
         if self.original_nodes:
