@@ -20,7 +20,14 @@ and the operators, by kind::
     normalization  intra_channel_lrn            LRN, BatchNormalization and their kin
     reduction  resampling  recurrent            sums along axes, Resize, LSTM
     layout  indexing  generators  casting       arranged, picked, made, converted
-    control_flow                                If, Loop, Scan
+    control_flow  sequences                     If, Loop, Scan; sequences of tensors, optionals
+    vision  spectral                            boxes and warped images; spectra
+
+and those that stand for a few others::
+
+    composition                                 how a function writes the body of such a node
+    fused  fused_attention  nhwc  nchwc         what onnxruntime's optimizer makes, blocked layouts too
+    quantized                                   kernels of 8-bit integers
 
 To add an operator, write a function in the module of its kind and mark it with its first opset and its
 rounding model::

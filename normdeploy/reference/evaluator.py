@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
+from typing import Any, TypeGuard
 
 import numpy as np
 import onnx_ir as ir
@@ -17,7 +18,7 @@ from normdeploy.reference.dtypes import widen
 from normdeploy.reference.execution_plan import Attributes, ExecutionPlan, PlannedNode, Planner
 from normdeploy.reference.inputs import checked_inputs
 from normdeploy.reference.rounding import RandomRounding
-from normdeploy.reference.signature import Body
+from normdeploy.reference.signature import Body, Missing, TensorSequence, Value
 from normdeploy.reference.threads import one_blas_thread
 from normdeploy.resources import physical_memory
 
@@ -146,7 +147,9 @@ class Evaluator:
         frame.values.update(checked_inputs(self.model.graph, inputs))
         with one_blas_thread():
             results = _run(plan, frame, on_node)
-        return {str(value.name): _owned(result) for value, result in zip(values, results, strict=True)}
+        return {
+            str(value.name): _owned(value.name, result) for value, result in zip(values, results, strict=True)
+        }
 
     def _value(self, name: str) -> ir.Value:
         try:
@@ -188,15 +191,15 @@ class _Frame:
         self.attributes = attributes
         self.rounding = rounding
         self.weights = weights
-        self.values: dict[ir.Value, Array | None] = {}
+        self.values: dict[ir.Value, Value | None] = {}
         """None stands for an optional input that a function's caller leaves out."""
 
-    def __getitem__(self, value: ir.Value) -> Array | None:
+    def __getitem__(self, value: ir.Value) -> Value | None:
         frame: _Frame | None = self
         while frame is not None:
             if value in frame.values:
-                array = frame.values[value]
-                return None if array is None else widen(array)
+                held = frame.values[value]
+                return widen(held) if isinstance(held, np.ndarray) else held
             frame = frame.parent
         if value.const_value is None:
             raise ModelError(f"the tensor '{value.name}' is used before it is computed")
@@ -204,10 +207,10 @@ class _Frame:
         return array if self.rounding is None else self.rounding.stored.tensor(value, array)
 
 
-def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Array]:
+def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None) -> list[Value]:
     for planned in plan.nodes:
         results = _compute(planned, frame)
-        if on_node is not None:
+        if on_node is not None and _are_arrays(results):
             on_node(planned.node, results)
         frame.values.update(
             (value, result)
@@ -218,15 +221,15 @@ def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None
         for value in planned.releases:
             frame.values.pop(value, None)
     outputs = [(value, frame[value]) for value in plan.outputs]
-    for value, array in outputs:
-        if array is None:
+    for value, held in outputs:
+        if held is None:
             raise ModelError(f"the tensor '{value.name}' is an input that is left out")
-    return [array for _, array in outputs if array is not None]
+    return [held for _, held in outputs if held is not None]
 
 
-def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
+def _compute(planned: PlannedNode, frame: _Frame) -> list[Value]:
     check_budget(f"{planned.where}: the work up to here ")
-    arguments: list[Array | None] = []
+    arguments: list[Value | None] = []
     try:
         arguments += (None if value is None else frame[value] for value in planned.node.inputs)
         with np.errstate(all="ignore"):
@@ -243,9 +246,9 @@ def _compute(planned: PlannedNode, frame: _Frame) -> list[Array]:
         raise ModelError(f"{planned.where}: {reason}{_shapes(arguments)}") from error
 
 
-def _call(planned: PlannedNode, frame: _Frame, arguments: list[Array | None]) -> list[Array]:
-    if frame.rounding is not None:
-        arguments = frame.rounding.stored.operands(planned.node, arguments)
+def _call(planned: PlannedNode, frame: _Frame, arguments: list[Value | None]) -> list[Value]:
+    if frame.rounding is not None and _are_arrays(arguments):
+        arguments = [*frame.rounding.stored.operands(planned.node, arguments)]
     if isinstance(planned.computed_by, ExecutionPlan):
         attributes: Attributes = planned.attributes(frame.attributes)
         if frame.rounding is not None:
@@ -254,27 +257,40 @@ def _call(planned: PlannedNode, frame: _Frame, arguments: list[Array | None]) ->
     call = planned.call(frame.attributes)
     if frame.rounding is not None:
         call = replace(call, keywords=frame.rounding.stored.keywords(call.node, call.keywords))
-        arguments = frame.rounding.operands(call, arguments)
+        if _are_arrays(arguments):
+            arguments = [*frame.rounding.operands(call, arguments)]
     bodies = {name: _body(plan, frame) for name, plan in planned.bodies.items()}
     result = call.operator.function(*arguments, **call.keywords, **bodies)
-    results = result if isinstance(result, tuple | list) else [result]
-    arrays = [_detached(widen(np.asarray(item))) for item in results]
-    return arrays if frame.rounding is None else frame.rounding.results(call, arguments, arrays)
+    results = [_result(item) for item in (result if isinstance(result, tuple | list) else [result])]
+    if frame.rounding is None or not _are_arrays(arguments) or not _are_arrays(results):
+        return results
+    return [*frame.rounding.results(call, arguments, results)]
+
+
+def _are_arrays(values: Sequence[Value | None]) -> TypeGuard[list[Any]]:
+    """Whether each of these is an array, or left out."""
+    return all(value is None or isinstance(value, np.ndarray) for value in values)
+
+
+def _result(item: Any) -> Value:
+    if isinstance(item, TensorSequence | Missing):
+        return item
+    return _detached(widen(np.asarray(item)))
 
 
 def _call_function(
     plan: ExecutionPlan,
     attributes: Attributes,
-    arguments: Sequence[Array | None],
+    arguments: Sequence[Value | None],
     caller: _Frame,
-) -> list[Array]:
+) -> list[Value]:
     frame = _Frame(None, {**plan.defaults, **attributes}, caller.rounding, caller.weights)
     frame.values.update(zip_longest(plan.inputs, arguments))
     return _run(plan, frame)
 
 
 def _body(plan: ExecutionPlan, outer: _Frame) -> Body:
-    def body(*inputs: Array) -> list[Array]:
+    def body(*inputs: Value) -> list[Value]:
         check_budget()
         frame = _Frame(outer, outer.attributes, outer.rounding, outer.weights)
         frame.values.update(zip(plan.inputs, inputs, strict=True))
@@ -291,14 +307,21 @@ def _detached(array: Array) -> Array:
     return array
 
 
-def _owned(array: Array) -> Array:
+def _owned(name: str | None, value: Value) -> Array:
     """An array that the caller may change: neither a view, nor a constant, nor an input."""
-    return np.array(array, copy=True)
+    if not isinstance(value, np.ndarray):
+        raise ModelError(f"'{name}' is a sequence or an optional, and only tensors are given back")
+    return np.array(value, copy=True)
 
 
-def _shapes(arguments: Sequence[Array | None]) -> str:
-    shapes = ", ".join("none" if array is None else str(array.shape) for array in arguments)
-    return f" (input shapes: {shapes})" if arguments else ""
+def _shapes(arguments: Sequence[Value | None]) -> str:
+    return f" (input shapes: {', '.join(_shape(item) for item in arguments)})" if arguments else ""
+
+
+def _shape(value: Value | None) -> str:
+    if isinstance(value, TensorSequence):
+        return f"[{', '.join(str(item.shape) for item in value.items)}]"
+    return str(value.shape) if isinstance(value, np.ndarray) else "none"
 
 
 def _named_values(graph: ir.Graph) -> dict[str, ir.Value]:

@@ -235,4 +235,5 @@ _PLAIN = {
     ir.AttributeType.FLOATS,
     ir.AttributeType.STRING,
     ir.AttributeType.STRINGS,
+    ir.AttributeType.TYPE_PROTO,
 }

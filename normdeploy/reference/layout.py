@@ -11,11 +11,11 @@ import numpy as np
 from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import EXACT
-from normdeploy.reference.signature import operator
+from normdeploy.reference.signature import Value, operator
 
 
 @operator("Identity", since=1, rounding=EXACT)
-def identity(x: Array) -> Array:
+def identity(x: Value) -> Value:
     """x."""
     return x
 

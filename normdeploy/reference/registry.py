@@ -29,6 +29,7 @@ from normdeploy.reference import (
     recurrent,
     reduction,
     resampling,
+    sequences,
     spectral,
     vision,
 )
@@ -58,6 +59,7 @@ _MODULES: tuple[ModuleType, ...] = (
     recurrent,
     reduction,
     resampling,
+    sequences,
     spectral,
     vision,
 )

@@ -4,6 +4,8 @@ Positional parameters are the operator's inputs (None where an optional one is m
 parameters are its attributes with the standard's defaults. A function that declares the keyword
 `n_outputs` is told how many outputs the node has. A graph attribute arrives as a `Body`.
 
+A sequence arrives as a `TensorSequence`, an optional as its element or as `Missing`.
+
 An operator raises NotImplementedError for a form that it does not compute and any other exception for
 inputs that make no sense; the evaluator adds which node it was.
 """
@@ -18,10 +20,26 @@ from typing import Any, TypeVar
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import RoundingModel
 
-Body = Callable[..., list[Array]]
-"""A subgraph, ready to be called with its inputs."""
 
-Result = Array | Sequence[Array]
+@dataclass(frozen=True)
+class TensorSequence:
+    """A value that is a sequence: its tensors."""
+
+    items: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A value that is an optional without an element; one that has an element is that element."""
+
+
+Value = Array | TensorSequence | Missing
+"""What stands between nodes: nearly always a tensor."""
+
+Body = Callable[..., list[Any]]
+"""A subgraph, ready to be called with its inputs; it gives values."""
+
+Result = Value | Sequence[Value]
 
 _MARKS = "__onnx_marks__"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
