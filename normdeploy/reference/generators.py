@@ -13,6 +13,9 @@ from normdeploy.reference.dtypes import compute_dtype
 from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
 
+DRAWS = "draws random numbers, so nothing that depends on them can be checked"
+"""Why a node is refused that gives other numbers each time."""
+
 
 @operator("Constant", since=1, rounding=EXACT)
 def constant(

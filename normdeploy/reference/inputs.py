@@ -38,7 +38,7 @@ def checked_inputs(graph: ir.Graph, inputs: Mapping[str, Array]) -> dict[ir.Valu
         raise InputError(f"the model has no input '{unknown[0]}': its inputs are {names}")
     for value in graph.inputs:
         if value.type is not None and not isinstance(value.type, ir.TensorType):
-            raise ModelError(f"input '{value.name}' is no tensor, and only tensors can be given")
+            raise ModelError(f"input '{value.name}' is no tensor: only tensors can be given")
     for value in required_inputs(graph):
         if value.name not in inputs:
             raise InputError(f"input '{value.name}' is missing: expected {_expected(value)}")

@@ -13,6 +13,7 @@ from normdeploy.batchnorm import batch_norm, batch_norm_train
 from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN
 from normdeploy.lrn import lrn as local_response_norm
+from normdeploy.reference.generators import DRAWS
 from normdeploy.reference.moments import mean, variance
 from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, Keywords
 from normdeploy.reference.signature import operator
@@ -197,7 +198,7 @@ def dropout(
 ) -> Sequence[Array]:
     """x, and a mask of true: inference, or training with a ratio of 0."""
     if training_mode is not None and training_mode.item() and (ratio is None or ratio.item() != 0):
-        raise NotImplementedError("training mode draws random numbers, and the reference is deterministic")
+        raise NotImplementedError(f"in training mode it {DRAWS}")
     return [x, np.ones(x.shape, dtype=bool)][:n_outputs]
 
 

@@ -35,6 +35,7 @@ from normdeploy.reference import (
 )
 from normdeploy.reference.composition import Composition, marked_compositions
 from normdeploy.reference.delegated import delegated
+from normdeploy.reference.generators import DRAWS
 from normdeploy.reference.signature import ReferenceOperator, marked_operators
 
 _MODULES: tuple[ModuleType, ...] = (
@@ -63,6 +64,11 @@ _MODULES: tuple[ModuleType, ...] = (
     spectral,
     vision,
 )
+
+_RANDOM = frozenset(
+    ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
+)
+"""ONNX's operators that give other numbers each time."""
 
 
 def _functions() -> Iterator[Callable[..., Any]]:
@@ -99,6 +105,8 @@ def lookup(op_type: str, domain: str, opset: int) -> ReferenceOperator | None:
 
 def why_missing(op_type: str, domain: str, opset: int) -> str:
     """Why `lookup` finds nothing, for an error message."""
+    if domain == "" and op_type in _RANDOM:
+        return f"it {DRAWS}"
     variants = OPERATORS.get((domain, op_type))
     if not variants:
         return "the NumPy reference has no such operator"

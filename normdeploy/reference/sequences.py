@@ -65,9 +65,9 @@ def _position(position: Array, length: int, *, end: bool = False) -> int:
 def split_to_sequence(
     x: Array, split: Array | None = None, *, axis: int = 0, keepdims: int = 1
 ) -> TensorSequence:
-    """x in pieces along an axis: of length 1 (without that axis if keepdims is 0), of one length or of several.
+    """x in pieces along an axis: slices of it (without the axis if keepdims is 0), or of given lengths.
 
-    Of one length, the last piece may be shorter.
+    `split` gives each piece its length, or all the same one, of which the last piece may have less.
     """
     length = x.shape[axis]
     if split is None:

@@ -180,7 +180,7 @@ def test_only_tensors_go_in_and_out():
     with pytest.raises(ModelError, match="'s' is a sequence or an optional, and only tensors are given back"):
         evaluate(model, {"x": X})
     model = parsed("g (seq(float[7, 3]) s) => (int64 n) { n = SequenceLength (s) }")
-    with pytest.raises(ModelError, match="input 's' is no tensor, and only tensors can be given"):
+    with pytest.raises(ModelError, match="input 's' is no tensor: only tensors can be given"):
         evaluate(model, {"s": X})
 
 
