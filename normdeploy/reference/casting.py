@@ -5,6 +5,7 @@ A Cast between floating types is the identity: the reference computes in float64
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,23 @@ import onnx_ir as ir
 
 from normdeploy.dtypes import Array
 from normdeploy.reference.dtypes import compute_dtype
-from normdeploy.reference.rounding_model import CONVERSION, FUNCTION
+from normdeploy.reference.rounding_model import (
+    CORRECTLY_ROUNDED,
+    FUNCTION,
+    Deviation,
+    Keywords,
+    RoundingModel,
+)
 from normdeploy.reference.signature import operator
 
 
-@operator("Cast", since=6, rounding=CONVERSION)
+@operator("Cast", since=6, rounding=CORRECTLY_ROUNDED)
 def cast(x: Array, *, to: int, saturate: int = 1, round_mode: str = "up") -> Array:
     """x in the type `to`. Floating to integer truncates; between floating types nothing changes."""
     return _cast(x, compute_dtype(to))
 
 
-@operator("CastLike", since=15, rounding=CONVERSION)
+@operator("CastLike", since=15, rounding=CORRECTLY_ROUNDED)
 def cast_like(x: Array, target: Array, *, saturate: int = 1, round_mode: str = "up") -> Array:
     """x in the type of `target`."""
     return _cast(x, target.dtype)
@@ -36,7 +43,14 @@ def _cast(x: Array, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype, copy=False)
 
 
-@operator("QuantizeLinear", since=10, rounding=FUNCTION)
+def _quotient(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation]:
+    """Kernels divide, or multiply by 1 / scale, rounded but for powers of 2: x errs as their result."""
+    x, scale = inputs[:2]
+    rounded = np.frexp(scale)[0] != 0.5
+    return (Deviation(0.5 * _spread(rounded, x, keywords.get("axis", 1), keywords.get("block_size", 0))),)
+
+
+@operator("QuantizeLinear", since=10, rounding=RoundingModel(operands=_quotient))
 def quantize_linear(
     x: Array,
     scale: Array,
@@ -66,7 +80,7 @@ def quantize_linear(
     return np.clip(y, low, high).astype(dtype)
 
 
-@operator("DequantizeLinear", since=10, rounding=FUNCTION)
+@operator("DequantizeLinear", since=10, rounding=CORRECTLY_ROUNDED)
 def dequantize_linear(
     x: Array,
     scale: Array,
@@ -83,7 +97,11 @@ def dequantize_linear(
     return np.asarray(y * _spread(scale, x, axis, block_size))
 
 
-@operator("DynamicQuantizeLinear", since=11, rounding=FUNCTION)
+_DYNAMIC = RoundingModel(FUNCTION.results, lambda keywords, inputs: (Deviation(0.5),))
+"""The quotient errs as in QuantizeLinear, and the scale of it as well."""
+
+
+@operator("DynamicQuantizeLinear", since=11, rounding=_DYNAMIC)
 def dynamic_quantize_linear(x: Array) -> tuple[Array, Array, Array]:
     """x in uint8, with its scale and zero point: the range 0 … 255 holds all of x, and 0."""
     low, high = min(x.min(), 0.0), max(x.max(), 0.0)

@@ -16,27 +16,27 @@ from onnx.reference import ReferenceEvaluator
 
 from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
-from normdeploy.reference.convolution import terms_of_conv
-from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, RoundingModel, sum_of
+from normdeploy.reference import rounding_of_delegated as rounding
+from normdeploy.reference.rounding_model import EXACT, RoundingModel
 from normdeploy.reference.signature import ReferenceOperator
 
 DELEGATED: Mapping[str, RoundingModel] = {
-    "AffineGrid": CANCELLING,
-    "Attention": FUNCTION,
-    "CausalConvWithState": FUNCTION,
+    "AffineGrid": rounding.AFFINE_GRID,
+    "Attention": rounding.ATTENTION,
+    "CausalConvWithState": rounding.CAUSAL_CONV,
     "CenterCropPad": EXACT,
-    "Col2Im": FUNCTION,
+    "Col2Im": rounding.COL2IM,
     "ConvInteger": EXACT,
-    "DFT": FUNCTION,
-    "DeformConv": sum_of(terms_of_conv),
-    "LinearAttention": FUNCTION,
+    "DFT": rounding.DFT,
+    "DeformConv": rounding.DEFORM_CONV,
+    "LinearAttention": rounding.LINEAR_ATTENTION,
     "MatMulInteger": EXACT,
     "MaxUnpool": EXACT,
-    "NegativeLogLikelihoodLoss": FUNCTION,
-    "RoiAlign": FUNCTION,
-    "RotaryEmbedding": CANCELLING,
-    "SoftmaxCrossEntropyLoss": FUNCTION,
-    "SwiGLU": FUNCTION,
+    "NegativeLogLikelihoodLoss": rounding.LOG_LIKELIHOOD,
+    "RoiAlign": rounding.ROI_ALIGN,
+    "RotaryEmbedding": rounding.ROTARY_EMBEDDING,
+    "SoftmaxCrossEntropyLoss": rounding.CROSS_ENTROPY,
+    "SwiGLU": rounding.SWIGLU,
     "TensorScatter": EXACT,
 }
 """Operators of the default domain, each with its rounding model."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -13,12 +12,13 @@ import numpy as np
 from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.rounding_model import (
-    BOUNDED_FUNCTION,
     CORRECTLY_ROUNDED,
     EXACT,
     FUNCTION,
+    Deviation,
     Keywords,
-    sum_of,
+    RoundingModel,
+    function,
 )
 from normdeploy.reference.signature import operator
 
@@ -60,14 +60,14 @@ def div(a: Array, b: Array) -> Array:
     return np.asarray(quotient + ((remainder != 0) & ((a < 0) != (b < 0))), dtype=a.dtype)
 
 
-@operator("Mod", since=10, rounding=FUNCTION)
+@operator("Mod", since=10, rounding=CORRECTLY_ROUNDED)
 def mod(a: Array, b: Array, *, fmod: int = 0) -> Array:
     """a modulo b. The sign follows the divisor b, or with fmod the dividend a, as in C."""
     require_broadcast(a, b)
     return np.asarray(np.fmod(a, b) if fmod else np.mod(a, b))
 
 
-@operator("Pow", since=7, rounding=FUNCTION)
+@operator("Pow", since=7, rounding=function(1.0))  # CUDA 4 ulp
 def pow_(x: Array, y: Array) -> Array:
     """x to the power of y, in the type of the base x."""
     require_broadcast(x, y)
@@ -76,19 +76,28 @@ def pow_(x: Array, y: Array) -> Array:
     return np.power(x, y).astype(x.dtype, copy=False)
 
 
-def _partial_sums(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    """How many additions come before the last, whose error is that of the result."""
-    return len(inputs) - 1
+def _rounding_of_sum(divided: bool) -> RoundingModel:
+    """Each addition but the last, whose error is that of storing, errs by a partial sum."""
+
+    def results(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
+        partial, squares = inputs[0], 0.0
+        for array in inputs[1:-1]:
+            partial = partial + array
+            squares = squares + np.square(partial)
+        last = 0.5 if divided and len(inputs) > 1 else 0.0
+        return (Deviation(last, np.sqrt(squares) / (len(inputs) if divided else 1)),)
+
+    return RoundingModel(results)
 
 
-@operator("Sum", since=6, rounding=replace(sum_of(_partial_sums), every_operand=True))
+@operator("Sum", since=6, rounding=_rounding_of_sum(divided=False))
 def sum_(*data: Array) -> Array:
     """The sum of all inputs, element by element."""
     require_broadcast(*data)
     return reduce(np.add, data)
 
 
-@operator("Mean", since=6, rounding=replace(FUNCTION.of_sum(_partial_sums), every_operand=True))
+@operator("Mean", since=6, rounding=_rounding_of_sum(divided=True))
 def mean(*data: Array) -> Array:
     """The mean of all inputs, element by element."""
     require_broadcast(*data)
@@ -166,7 +175,7 @@ def exp(x: Array) -> Array:
     return np.exp(x)
 
 
-@operator("Log", since=6, rounding=FUNCTION)
+@operator("Log", since=6, rounding=function(1.0))  # onnxruntime 4.1 u near 1
 def log(x: Array) -> Array:
     """ln x; −∞ at 0, NaN below."""
     return np.log(x)
@@ -190,13 +199,13 @@ def round_(x: Array) -> Array:
     return np.rint(x)
 
 
-@operator("Sin", since=7, rounding=BOUNDED_FUNCTION)
+@operator("Sin", since=7, rounding=FUNCTION)
 def sin(x: Array) -> Array:
     """sin x, x in radians."""
     return np.sin(x)
 
 
-@operator("Cos", since=7, rounding=BOUNDED_FUNCTION)
+@operator("Cos", since=7, rounding=FUNCTION)
 def cos(x: Array) -> Array:
     """cos x, x in radians."""
     return np.cos(x)
@@ -208,19 +217,19 @@ def tan(x: Array) -> Array:
     return np.tan(x)
 
 
-@operator("Asin", since=7, rounding=FUNCTION)
+@operator("Asin", since=7, rounding=function(3.0))  # onnxruntime 7.2 u
 def asin(x: Array) -> Array:
     """arcsin x in [−π/2, π/2]; NaN outside [−1, 1]."""
     return np.arcsin(x)
 
 
-@operator("Acos", since=7, rounding=FUNCTION)
+@operator("Acos", since=7, rounding=function(1.5))  # onnxruntime 4.6 u
 def acos(x: Array) -> Array:
     """arccos x in [0, π]; NaN outside [−1, 1]."""
     return np.arccos(x)
 
 
-@operator("Atan", since=7, rounding=FUNCTION)
+@operator("Atan", since=7, rounding=function(1.5))  # onnxruntime 4.7 u
 def atan(x: Array) -> Array:
     """arctan x in [−π/2, π/2]."""
     return np.arctan(x)
@@ -259,7 +268,7 @@ def atanh(x: Array) -> Array:
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
-@operator("Erf", since=9, rounding=BOUNDED_FUNCTION)
+@operator("Erf", since=9, rounding=FUNCTION)
 def erf(x: Array) -> Array:
     """The error function (2/√π) ∫₀ˣ exp(−t²) dt."""
     return np.asarray(_erf(x), dtype=np.float64)

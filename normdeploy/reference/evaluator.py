@@ -257,10 +257,11 @@ def _call(planned: PlannedNode, frame: _Frame, arguments: list[Value | None]) ->
     call = planned.call(frame.attributes)
     if frame.rounding is not None:
         call = replace(call, keywords=frame.rounding.stored.keywords(call.node, call.keywords))
-        if _are_arrays(arguments):
-            arguments = [*frame.rounding.operands(call, arguments)]
+    operands = arguments
+    if frame.rounding is not None and _are_arrays(arguments):
+        operands = [*frame.rounding.operands(call, arguments)]
     bodies = {name: _body(plan, frame) for name, plan in planned.bodies.items()}
-    result = call.operator.function(*arguments, **call.keywords, **bodies)
+    result = call.operator.function(*operands, **call.keywords, **bodies)
     results = [_result(item) for item in (result if isinstance(result, tuple | list) else [result])]
     if frame.rounding is None or not _are_arrays(arguments) or not _are_arrays(results):
         return results

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
-from normdeploy.reference.rounding_model import EXACT
+from normdeploy.reference.rounding_model import EXACT, Deviation, Keywords, RoundingModel
 from normdeploy.reference.signature import operator
 
 _COMBINE: dict[str, np.ufunc] = {
@@ -47,7 +47,39 @@ def scatter(x: Array, indices: Array, updates: Array, *, axis: int = 0) -> Array
     return scatter_elements(x, indices, updates, axis=axis)
 
 
-@operator("ScatterElements", since=11, rounding=EXACT)
+def _rounding_of_reduction(index: Callable[[Keywords, Sequence[Any]], tuple[Any, ...]]) -> RoundingModel:
+    """Numbers are moved; but sums and products err once for each update.
+
+    Args:
+        index: (attributes, inputs) -> where the updates go.
+    """
+
+    def results(
+        keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]
+    ) -> Sequence[Deviation | None]:
+        x, _, updates = inputs
+        reduction = keywords.get("reduction", "none")
+        if reduction not in ("add", "mul"):
+            return (None,)
+        where = index(keywords, inputs)
+        counts = _scattered(np.zeros(x.shape), where, np.ones(updates.shape), "add")
+        if reduction == "mul":
+            return (Deviation(np.sqrt(counts)),)
+        partial = _scattered(np.abs(x), where, np.abs(updates), "add")
+        return (Deviation(absolute=np.sqrt(np.maximum(counts - 1, 0)) * partial),)
+
+    return RoundingModel(results)
+
+
+_ELEMENTS = _rounding_of_reduction(
+    lambda keywords, inputs: _element_index(
+        inputs[1], keywords.get("axis", 0) % inputs[0].ndim, inputs[0].shape
+    )
+)
+_TUPLES = _rounding_of_reduction(lambda keywords, inputs: _tuple_index(inputs[1], 0))
+
+
+@operator("ScatterElements", since=11, rounding=_ELEMENTS)
 def scatter_elements(
     x: Array, indices: Array, updates: Array, *, axis: int = 0, reduction: str = "none"
 ) -> Array:
@@ -58,7 +90,7 @@ def scatter_elements(
     return _scattered(x, _element_index(indices, axis % x.ndim, x.shape), updates, reduction)
 
 
-@operator("ScatterND", since=11, rounding=EXACT)
+@operator("ScatterND", since=11, rounding=_TUPLES)
 def scatter_nd(x: Array, indices: Array, updates: Array, *, reduction: str = "none") -> Array:
     """x with slices replaced by `updates`, at index tuples that the last axis of `indices` holds.
 

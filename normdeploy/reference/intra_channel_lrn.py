@@ -7,16 +7,23 @@ from typing import Any
 
 from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN, lrn
-from normdeploy.reference.rounding_model import FUNCTION, Keywords
+from normdeploy.reference.pooling import average_pool
+from normdeploy.reference.repeated_terms import equal_neighbours
+from normdeploy.reference.rounding_model import Deviation, Keywords, RoundingModel, relative_to_sum
 from normdeploy.reference.signature import operator
 
 
-def _window_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    """size along each axis of a map."""
-    return int(keywords["size"] ** (inputs[0].ndim - 2))
+def _errors(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
+    """The sum's, to the power of beta, and those of the power and the quotient."""
+    x, size = inputs[0], keywords["size"]
+    rank = x.ndim - 2
+    pads = [size // 2] * rank + [size - 1 - size // 2] * rank
+    repeated = average_pool(equal_neighbours(x), kernel_shape=[size] * rank, pads=pads, count_include_pad=1)
+    of_sum = relative_to_sum(size**rank, repeated * size**rank)
+    return (Deviation(1.5 + keywords.get("beta", 0.75) * of_sum),)
 
 
-@operator("IntraChannelLRN", since=1, rounding=FUNCTION.of_sum(_window_size, plain=True), domain="normdeploy")
+@operator("IntraChannelLRN", since=1, rounding=RoundingModel(_errors), domain="normdeploy")
 def intra_channel_lrn(
     x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0
 ) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from normdeploy.budget import require_memory, require_time
 from normdeploy.dtypes import Array
-from normdeploy.reference.rounding_model import FUNCTION, Keywords, sum_of
+from normdeploy.reference.rounding_model import Deviation, Keywords, RoundingModel, sum_of
 from normdeploy.reference.signature import operator
 
 
@@ -83,7 +83,22 @@ def einsum(*inputs: Array, equation: str) -> Array:
     return np.asarray(product)
 
 
-@operator("Det", since=11, rounding=FUNCTION)
+def _pivots(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation]:
+    """Elimination is exact for a matrix that differs by u·n times its largest elements (Higham, theorem 9.5).
+
+    Those of a row: a scaled row leaves the pivots' order alone, and the determinant's relative error.
+    """
+    (x,) = inputs
+    largest = np.abs(x).max(axis=(-2, -1), keepdims=True, initial=0.0)
+    return (Deviation(absolute=0.5 * largest),)
+
+
+_DET_ROUNDING = RoundingModel(
+    lambda keywords, inputs, outputs: (Deviation(math.sqrt(inputs[0].shape[-1])),), _pivots
+)
+
+
+@operator("Det", since=11, rounding=_DET_ROUNDING)
 def det(x: Array) -> Array:
     """The determinant of each matrix in the last two axes."""
     return np.asarray(np.linalg.det(x))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,26 +11,21 @@ from normdeploy.batchnorm import batch_norm, batch_norm_train
 from normdeploy.dtypes import Array
 from normdeploy.lrn import LRN
 from normdeploy.lrn import lrn as local_response_norm
+from normdeploy.reference import rounding_of_normalizations as rounding
 from normdeploy.reference.generators import DRAWS
 from normdeploy.reference.moments import mean, variance
-from normdeploy.reference.rounding_model import CANCELLING, EXACT, FUNCTION, Keywords
+from normdeploy.reference.rounding_model import EXACT
+from normdeploy.reference.rounding_of_normalizations import per_channel
 from normdeploy.reference.signature import operator
 
 
-def _window_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return int(keywords["size"])
-
-
-_LRN_ROUNDING = replace(FUNCTION.of_sum(_window_size), running_sum=True)
-
-
-@operator("LRN", since=1, rounding=_LRN_ROUNDING)
+@operator("LRN", since=1, rounding=rounding.RESPONSE)
 def lrn(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> Array:
     """x / (bias + alpha / size · Σ x²)^beta, the sum over a window of channels; see `normdeploy.lrn`."""
     return local_response_norm(x, LRN(size, alpha, beta, bias, "across", "onnx"))
 
 
-@operator("BatchNormalization", since=9, rounding=CANCELLING)
+@operator("BatchNormalization", since=9, rounding=rounding.BATCH)
 def batch_normalization_by_outputs(
     x: Array,
     scale: Array,
@@ -53,7 +46,7 @@ def batch_normalization_by_outputs(
     return batch_norm(x, scale, bias, mean, var, epsilon)
 
 
-@operator("BatchNormalization", since=7, rounding=CANCELLING)
+@operator("BatchNormalization", since=7, rounding=rounding.BATCH)
 def batch_normalization_with_spatial(
     x: Array,
     scale: Array,
@@ -72,7 +65,7 @@ def batch_normalization_with_spatial(
     )
 
 
-@operator("BatchNormalization", since=14, rounding=CANCELLING)
+@operator("BatchNormalization", since=14, rounding=rounding.BATCH)
 def batch_normalization(
     x: Array,
     scale: Array,
@@ -97,14 +90,14 @@ def batch_normalization(
     return [y, running_mean, running_var][:n_outputs]
 
 
-@operator("InstanceNormalization", since=6, rounding=CANCELLING)
+@operator("InstanceNormalization", since=6, rounding=rounding.INSTANCE)
 def instance_normalization(x: Array, scale: Array, bias: Array, *, epsilon: float = 1e-5) -> Array:
     """scale · (x − mean) / √(var + ε) + bias with statistics of each (instance, channel)."""
     y = _standardized(x, tuple(range(2, x.ndim)), epsilon)
-    return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
+    return y * per_channel(scale, x.ndim) + per_channel(bias, x.ndim)
 
 
-@operator("GroupNormalization", since=21, rounding=CANCELLING)
+@operator("GroupNormalization", since=21, rounding=rounding.GROUP)
 def group_normalization(
     x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Array:
@@ -113,10 +106,10 @@ def group_normalization(
     scale and bias: (C,).
     """
     y = _group_standardized(x, num_groups, epsilon)
-    return y * _per_channel(scale, x.ndim) + _per_channel(bias, x.ndim)
+    return y * per_channel(scale, x.ndim) + per_channel(bias, x.ndim)
 
 
-@operator("GroupNormalization", since=18, rounding=CANCELLING)
+@operator("GroupNormalization", since=18, rounding=rounding.GROUP)
 def group_normalization_per_group(
     x: Array, scale: Array, bias: Array, *, num_groups: int, epsilon: float = 1e-5
 ) -> Array:
@@ -127,7 +120,7 @@ def group_normalization_per_group(
     )
 
 
-@operator("LayerNormalization", since=17, rounding=CANCELLING)
+@operator("LayerNormalization", since=17, rounding=rounding.LAYER)
 def layer_normalization(
     x: Array,
     scale: Array,
@@ -149,7 +142,7 @@ def layer_normalization(
     return [y if bias is None else y + bias, centre, inverse][:n_outputs]
 
 
-@operator("RMSNormalization", since=23, rounding=CANCELLING)
+@operator("RMSNormalization", since=23, rounding=rounding.ROOT_MEAN_SQUARE)
 def rms_normalization(
     x: Array, scale: Array, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Array:
@@ -158,7 +151,7 @@ def rms_normalization(
     return np.asarray(x / np.sqrt(mean(np.square(x), axes) + epsilon) * scale)
 
 
-@operator("LpNormalization", since=1, rounding=CANCELLING)
+@operator("LpNormalization", since=1, rounding=rounding.LP)
 def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
     """x / ‖x‖ₚ along an axis, and 0 where the norm is 0."""
     norm = (
@@ -169,7 +162,7 @@ def lp_normalization(x: Array, *, axis: int = -1, p: int = 2) -> Array:
     return np.where(norm == 0, 0.0, x / norm)
 
 
-@operator("MeanVarianceNormalization", since=9, rounding=CANCELLING)
+@operator("MeanVarianceNormalization", since=9, rounding=rounding.MEAN_VARIANCE)
 def mean_variance_normalization(x: Array, *, axes: Sequence[int] = (0, 2, 3)) -> Array:
     """(x − mean) / (standard deviation + 1e-9), as the standard's function body."""
     return np.asarray((x - mean(x, axes)) / (np.sqrt(variance(x, axes)) + 1e-9))
@@ -209,7 +202,3 @@ def _standardized(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
 def _group_standardized(x: Array, num_groups: int, epsilon: float) -> Array:
     grouped = x.reshape(x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups)
     return _standardized(grouped, (2,), epsilon).reshape(x.shape)
-
-
-def _per_channel(parameter: Array, rank: int) -> Array:
-    return parameter.reshape(-1, *[1] * (rank - 2))

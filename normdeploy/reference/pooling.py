@@ -14,13 +14,31 @@ import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.moments import mean
-from normdeploy.reference.rounding_model import EXACT, FUNCTION, Keywords, sum_of
+from normdeploy.reference.repeated_terms import equal_neighbours, repeated_terms
+from normdeploy.reference.rounding_model import EXACT, Keywords, sum_of
 from normdeploy.reference.signature import operator
 from normdeploy.reference.windows import Windows
 
 
 def _kernel_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
     return math.prod(keywords["kernel_shape"])
+
+
+def _repeated_in_windows(keywords: Keywords, inputs: Sequence[Any]) -> Array:
+    """How many elements of each window have a neighbour of the same value, which is found as the pool is."""
+    (x,) = inputs
+    names = ("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides")
+    share = average_pool(
+        equal_neighbours(np.abs(x)),
+        count_include_pad=1,
+        **{name: keywords[name] for name in names if name in keywords},
+    )
+    return share * math.prod(keywords["kernel_shape"])
+
+
+def _repeated_in_maps(keywords: Keywords, inputs: Sequence[Any]) -> Array:
+    (x,) = inputs
+    return repeated_terms(x, range(2, x.ndim))
 
 
 def _map_size(keywords: Keywords, inputs: Sequence[Any]) -> int:
@@ -51,7 +69,7 @@ def max_pool(
     return [y] if n_outputs == 1 else [y, _argmax_indices(padded, windows, storage_order)]
 
 
-@operator("AveragePool", since=1, rounding=sum_of(_kernel_size, plain=True))
+@operator("AveragePool", since=1, rounding=sum_of(_kernel_size, repeats=_repeated_in_windows))
 def average_pool(
     x: Array,
     *,
@@ -71,7 +89,7 @@ def average_pool(
     return _along_axes(windows.pad(x, 0), windows, np.add) / windows.counts(bool(count_include_pad))
 
 
-@operator("LpPool", since=2, rounding=FUNCTION.of_sum(_kernel_size, plain=True))
+@operator("LpPool", since=2, rounding=sum_of(_kernel_size, ulps=2.0, repeats=_repeated_in_windows))
 def lp_pool(
     x: Array,
     *,
@@ -89,7 +107,7 @@ def lp_pool(
     return np.asarray(_along_axes(powers, windows, np.add) ** (1 / p))
 
 
-@operator("GlobalAveragePool", since=1, rounding=sum_of(_map_size, plain=True))
+@operator("GlobalAveragePool", since=1, rounding=sum_of(_map_size, repeats=_repeated_in_maps))
 def global_average_pool(x: Array) -> Array:
     """The mean of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
     return mean(x, range(2, x.ndim))
@@ -101,7 +119,7 @@ def global_max_pool(x: Array) -> Array:
     return np.asarray(x.max(axis=tuple(range(2, x.ndim)), keepdims=True))
 
 
-@operator("GlobalLpPool", since=2, rounding=FUNCTION.of_sum(_map_size, plain=True))
+@operator("GlobalLpPool", since=2, rounding=sum_of(_map_size, ulps=2.0, repeats=_repeated_in_maps))
 def global_lp_pool(x: Array, *, p: int = 2) -> Array:
     """(Σ |x|ᵖ)^(1/p) of each map: (N, C, *sizes) -> (N, C, 1, ...)."""
     powers = np.abs(x) ** p

@@ -7,6 +7,7 @@ x: (T, N, I), w: (D, G·H, I), r: (D, G·H, H), b: (D, 2·G·H), initial states:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from normdeploy.budget import check_budget, require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.activation import hard_sigmoid, leaky_relu, relu, sigmoid, softplus, softsign
 from normdeploy.reference.indexing import reverse_sequence
-from normdeploy.reference.rounding_model import Keywords, recurrent
+from normdeploy.reference.rounding_model import Deviation, Keywords, RoundingModel, relative_to_terms
 from normdeploy.reference.signature import operator
 
 _Activation = Callable[[Array], Array]
@@ -35,16 +36,19 @@ _ACTIVATIONS: dict[str, _Activation] = {
 }
 
 
-def _steps(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return int(inputs[0].shape[1 if keywords.get("layout", 0) else 0])
+def _weights(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation | None]:
+    """Errors of each step's x Wᵀ + h Rᵀ + b, as errors of W, R and b: they pass on as states do."""
+    deviation = Deviation(relative_to_terms(inputs[1].shape[2] + inputs[2].shape[2]))
+    return (None, deviation, deviation, Deviation(1.0))
 
 
-def _terms(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    """(G·H + I) for each step."""
-    return int(sum(inputs[1].shape[1:])) * _steps(keywords, inputs)
+def _states_of(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
+    """Those of the activations, of results of about 1, and of the sums of states after them at each step."""
+    steps = inputs[0].shape[1 if keywords.get("layout", 0) else 0]
+    return (Deviation(1.0, 2.0 + 0.3 * math.sqrt(steps)),)
 
 
-_ROUNDING = recurrent(_terms, _steps)
+_ROUNDING = RoundingModel(_states_of, _weights)
 
 
 @operator("RNN", since=7, rounding=_ROUNDING)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference import rounding_of_reductions as rounding
 from normdeploy.reference.moments import mean
-from normdeploy.reference.rounding_model import EXACT, FUNCTION, Keywords, sum_of
+from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
 
 Axes = tuple[int, ...] | None
@@ -82,24 +82,13 @@ def _by_input(reduction: _Reduction, x: Array, axes: Array | None, keepdims: int
     return reduction(x, chosen if chosen or noop else None, bool(keepdims))
 
 
-def _reduced(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    """How many elements become one; the axes are an attribute or an input, see `_by_input`."""
-    shape = inputs[0].shape
-    axes = keywords.get("axes") or ()
-    if len(inputs) > 1 and inputs[1] is not None:
-        axes = inputs[1].ravel().tolist()
-    if not axes:
-        return 1 if keywords.get("noop_with_empty_axes", 0) else math.prod(shape)
-    return math.prod(shape[axis] for axis in axes)
-
-
-@operator("ReduceSum", since=1, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceSum", since=1, rounding=rounding.SUM)
 def reduce_sum_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
     """Σ x over the given axes. Below opset 13 they are an attribute."""
     return _by_attribute(_sum, x, axes, keepdims)
 
 
-@operator("ReduceSum", since=13, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceSum", since=13, rounding=rounding.SUM)
 def reduce_sum(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -107,13 +96,13 @@ def reduce_sum(
     return _by_input(_sum, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceMean", since=1, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceMean", since=1, rounding=rounding.SUM)
 def reduce_mean_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
     """The mean of x over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_mean, x, axes, keepdims)
 
 
-@operator("ReduceMean", since=18, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceMean", since=18, rounding=rounding.SUM)
 def reduce_mean(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -121,13 +110,13 @@ def reduce_mean(
     return _by_input(_mean, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceProd", since=1, rounding=FUNCTION.of_sum(_reduced))
+@operator("ReduceProd", since=1, rounding=rounding.PRODUCT)
 def reduce_prod_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
     """The product of x over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_prod, x, axes, keepdims)
 
 
-@operator("ReduceProd", since=18, rounding=FUNCTION.of_sum(_reduced))
+@operator("ReduceProd", since=18, rounding=rounding.PRODUCT)
 def reduce_prod(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -163,13 +152,13 @@ def reduce_min(
     return _by_input(_min, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceL1", since=1, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceL1", since=1, rounding=rounding.L1)
 def reduce_l1_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
     """Σ |x| over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_l1, x, axes, keepdims)
 
 
-@operator("ReduceL1", since=18, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceL1", since=18, rounding=rounding.L1)
 def reduce_l1(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -177,13 +166,13 @@ def reduce_l1(
     return _by_input(_l1, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceL2", since=1, rounding=FUNCTION.of_sum(_reduced, plain=True))
+@operator("ReduceL2", since=1, rounding=rounding.L2)
 def reduce_l2_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
     """√(Σ x²) over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_l2, x, axes, keepdims)
 
 
-@operator("ReduceL2", since=18, rounding=FUNCTION.of_sum(_reduced, plain=True))
+@operator("ReduceL2", since=18, rounding=rounding.L2)
 def reduce_l2(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -191,7 +180,7 @@ def reduce_l2(
     return _by_input(_l2, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceSumSquare", since=1, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceSumSquare", since=1, rounding=rounding.SUM_OF_SQUARES)
 def reduce_sum_square_axes_attribute(
     x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1
 ) -> Array:
@@ -199,7 +188,7 @@ def reduce_sum_square_axes_attribute(
     return _by_attribute(_sum_square, x, axes, keepdims)
 
 
-@operator("ReduceSumSquare", since=18, rounding=sum_of(_reduced, plain=True))
+@operator("ReduceSumSquare", since=18, rounding=rounding.SUM_OF_SQUARES)
 def reduce_sum_square(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -207,13 +196,13 @@ def reduce_sum_square(
     return _by_input(_sum_square, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceLogSum", since=1, rounding=FUNCTION.of_sum(_reduced, plain=True))
+@operator("ReduceLogSum", since=1, rounding=rounding.LOG_OF_SUM)
 def reduce_log_sum_axes_attribute(x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1) -> Array:
     """log(Σ x) over the given axes. Below opset 18 they are an attribute."""
     return _by_attribute(_log_sum, x, axes, keepdims)
 
 
-@operator("ReduceLogSum", since=18, rounding=FUNCTION.of_sum(_reduced, plain=True))
+@operator("ReduceLogSum", since=18, rounding=rounding.LOG_OF_SUM)
 def reduce_log_sum(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -221,7 +210,7 @@ def reduce_log_sum(
     return _by_input(_log_sum, x, axes, keepdims, noop_with_empty_axes)
 
 
-@operator("ReduceLogSumExp", since=1, rounding=FUNCTION.of_sum(_reduced, plain=True))
+@operator("ReduceLogSumExp", since=1, rounding=rounding.LOG_OF_SUM_OF_EXPONENTIALS)
 def reduce_log_sum_exp_axes_attribute(
     x: Array, *, axes: Sequence[int] | None = None, keepdims: int = 1
 ) -> Array:
@@ -229,7 +218,7 @@ def reduce_log_sum_exp_axes_attribute(
     return _by_attribute(_log_sum_exp, x, axes, keepdims)
 
 
-@operator("ReduceLogSumExp", since=18, rounding=FUNCTION.of_sum(_reduced, plain=True))
+@operator("ReduceLogSumExp", since=18, rounding=rounding.LOG_OF_SUM_OF_EXPONENTIALS)
 def reduce_log_sum_exp(
     x: Array, axes: Array | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Array:
@@ -255,17 +244,13 @@ def _arg_extreme(find: Any, x: Array, axis: int, keepdims: int, select_last_inde
     return np.asarray(find(x, axis=axis, keepdims=bool(keepdims)))
 
 
-def _accumulated(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return int(inputs[0].shape[inputs[1].item()])
-
-
-@operator("CumSum", since=11, rounding=sum_of(_accumulated, plain=True))
+@operator("CumSum", since=11, rounding=rounding.CUMULATIVE_SUM)
 def cum_sum(x: Array, axis: Array, *, exclusive: int = 0, reverse: int = 0) -> Array:
     """Sums of what stands up to each element along an axis."""
     return _cumulative(np.add, x, axis, exclusive, reverse)
 
 
-@operator("CumProd", since=26, rounding=FUNCTION)
+@operator("CumProd", since=26, rounding=rounding.CUMULATIVE_PRODUCT)
 def cum_prod(x: Array, axis: Array, *, exclusive: int = 0, reverse: int = 0) -> Array:
     """Products of what stands up to each element along an axis."""
     return _cumulative(np.multiply, x, axis, exclusive, reverse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
-from normdeploy.reference.rounding_model import FUNCTION, Keywords
+from normdeploy.reference.rounding_model import Deviation, Keywords, RoundingModel
+from normdeploy.reference.rounding_of_delegated import of_transform
 from normdeploy.reference.signature import operator
-
-
-def _frame_length(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    return _length(*(*inputs, None, None)[2:4])
 
 
 def _length(window: Array | None, frame_length: Array | None) -> int:
@@ -26,7 +24,16 @@ def _length(window: Array | None, frame_length: Array | None) -> int:
     return int(window.shape[0])
 
 
-@operator("STFT", since=17, rounding=FUNCTION.of_sum(_frame_length))
+def _errors(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
+    """Of each frame, whose norm is at most that of the window times the largest number."""
+    signal, _, window, frame_length = [*inputs, None, None][:4]
+    length = _length(window, frame_length)
+    norm = math.sqrt(length) if window is None else np.sqrt(np.square(window).sum())
+    largest = np.abs(signal).max(axis=tuple(range(1, signal.ndim)), initial=0.0)
+    return (Deviation(1.0, of_transform(length) * norm * largest.reshape(-1, 1, 1, 1)),)
+
+
+@operator("STFT", since=17, rounding=RoundingModel(_errors))
 def stft(
     signal: Array,
     frame_step: Array,

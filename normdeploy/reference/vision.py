@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from normdeploy.budget import check_budget, require_memory
 from normdeploy.dtypes import Array
-from normdeploy.reference.resampling import cubic_kernel
-from normdeploy.reference.rounding_model import EXACT, Keywords, sum_of
+from normdeploy.reference.interpolation import cubic_kernel
+from normdeploy.reference.rounding_model import EXACT, Deviation, Keywords, RoundingModel, function
 from normdeploy.reference.signature import operator
 
 
@@ -77,12 +76,12 @@ _Taps = Sequence[tuple[Array, Array]]
 """Along one axis: the indices of an element to read at each place, and the weight it gets there."""
 
 
-def _taps_of_grid(keywords: Keywords, inputs: Sequence[Any]) -> int:
-    taps = {"nearest": 1, "cubic": 4, "bicubic": 4}.get(str(keywords.get("mode", "linear")), 2)
-    return int(taps ** (inputs[0].ndim - 2))
+def _grid_operands(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation]:
+    """A weight, and a place: x + 1 is rounded before it becomes a place."""
+    return (Deviation(1.0), Deviation(1.0, 1.0))
 
 
-_GRID_ROUNDING = replace(sum_of(_taps_of_grid), every_operand=True)
+_GRID_ROUNDING = RoundingModel(function(1.5).results, _grid_operands)
 
 
 @operator("GridSample", since=16, rounding=_GRID_ROUNDING)
