@@ -10,6 +10,7 @@ from types import TracebackType
 from normdeploy.backends.catalog import Backend
 from normdeploy.validation.backend_run import BackendRun
 from normdeploy.validation.examinee import Examinee
+from normdeploy.validation.graphs import Graphs
 from normdeploy.validation.localize import by_rounding, runner, search_divergence
 from normdeploy.validation.quantization import is_quantized, output_steps, with_unoptimized
 from normdeploy.validation.report import BackendReport
@@ -67,6 +68,12 @@ class BackendRuns:
         """The reference, in words; None if it is the model itself."""
         return "the reference" if self._examinee.has_reference else None
 
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the model."""
+        against = self.against or "its own graph in float64"
+        return [f"the model is quantized, and held against {against}"] if self.quantized else []
+
     def reports(self, reference_accuracy: float | None) -> list[BackendReport]:
         """What became of each backend.
 
@@ -86,18 +93,24 @@ class BackendRuns:
             for report, other in zip(reports, plain, strict=True)
         ]
 
-    def localized(self, reports: Sequence[BackendReport], progress: Progress | None) -> list[BackendReport]:
+    def localized(
+        self, reports: Sequence[BackendReport], graphs: Graphs | None, progress: Progress | None
+    ) -> list[BackendReport]:
         """The same reports, with the first wrong node of each backend whose numbers are wrong.
 
         Args:
             reports: in the order of the backends.
+            graphs: a wrong node that was found in the graph itself is wrong in the backends too.
             progress: is told how many nodes have been looked at.
         """
         examinee = self._examinee
         judgement = by_rounding(examinee.seed)
+        in_graph = graphs.localization if graphs is not None else None
         found = []
         for run, backend, report in zip(self._runs, self._backends, reports, strict=True):
-            if run.wrong_on is not None:
+            if run.wrong_on is not None and in_graph is not None and in_graph.first is not None:
+                report = replace(report, localization=in_graph)
+            elif run.wrong_on is not None:
                 localization = search_divergence(
                     examinee.deployed.model,
                     examinee.original.model,

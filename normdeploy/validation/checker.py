@@ -23,6 +23,7 @@ from normdeploy.reference import Evaluator
 from normdeploy.validation.backend_runs import BackendRuns
 from normdeploy.validation.examinee import Examinee, paired_models
 from normdeploy.validation.gate import Gate, given_gate
+from normdeploy.validation.graphs import GraphRun
 from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.invariants.ask import ask
 from normdeploy.validation.judge import Judge
@@ -123,15 +124,13 @@ def check(
         path = stack.enter_context(on_disk(model))
         examinee = Examinee(path, ours, right, judge, declared, usual, opened, tolerance, gate, seed, timeout)
         with BackendRuns(examinee, chosen, requested=backends is not None) as runs:
-            done = stream(judge, runs.all, opened, watch, progress, classify=gate is not None)
-        reports = runs.reports(done.accuracy)
+            graphs = GraphRun(examinee)
+            done = stream(judge, [graphs, *runs.all], opened, watch, progress, classify=gate is not None)
+        compared, reports = graphs.result(done.accuracy), runs.reports(done.accuracy)
         asked = ask(examinee, done.first, ranges, runs.alive, progress) if invariants else None
-    if runs.quantized:
-        remarks.append(
-            f"the model is quantized, and held against {runs.against or 'its own graph in float64'}"
-        )
     if localize:
-        reports = runs.localized(reports, progress)
+        compared = graphs.localized(compared, progress)
+        reports = runs.localized(reports, compared, progress)
     return CheckReport(
         model=model_name(model),
         reference=model_name(model if reference is None else reference),
@@ -142,7 +141,8 @@ def check(
         environment=environment(),
         half_precision=watch.findings() if watch else (),
         gate=gate,
-        remarks=[*remarks, *opened.remarks],
+        remarks=[*remarks, *runs.remarks, *opened.remarks],
+        graphs=compared,
         invariants=asked,
     )
 

@@ -3,6 +3,7 @@
 A suite is the model, a test case one output of one backend. A backend that gave no result, or whose result
 cannot be judged output by output, has a case named "run". A backend that is not on this machine and that
 nobody asked for is skipped. With a gate, the outputs pass and a case named "gate" tells whether it is met.
+Where there is an original, the class "graphs" has a case "agree": whether the deployed graph means the same.
 Each invariant of a backend is a case named "invariant" and the invariant's name.
 
 The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
@@ -18,6 +19,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from normdeploy.validation import text
 
 if TYPE_CHECKING:
+    from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariant
     from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
@@ -34,6 +36,8 @@ def xml(report: CheckReport) -> str:
     """The whole document."""
     root = Element("testsuites")
     suite = SubElement(root, "testsuite", name=_text(text.title(report)))
+    if report.graphs is not None:
+        _add_graphs(suite, report, report.graphs)
     for backend in report.backends:
         _add_backend(suite, report, backend)
     for invariant in report.invariants.entries if report.invariants is not None else ():
@@ -50,6 +54,16 @@ def xml(report: CheckReport) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
 
+def _add_graphs(suite: Element, report: CheckReport, graphs: Graphs) -> None:
+    classname = _text(f"{report.model}.graphs")
+    case = SubElement(suite, "testcase", classname=classname, name="agree", time="0.000")
+    if not graphs.agree:
+        wrong = [output for output in graphs.outputs if output.comparison.wrong]
+        details = [f"{output.name}: {_errors(output)}" for output in wrong]
+        line = text.divergence_line(graphs.localization)
+        _add_outcome(case, "failure", "mismatch", str(graphs), "\n".join(filter(None, [*details, line])))
+
+
 def _add_backend(suite: Element, report: CheckReport, backend: BackendReport) -> None:
     classname = _text(f"{report.model}.{backend.name}")
     seconds = backend.seconds  # of the first case; the backend computes all outputs at once
@@ -61,7 +75,7 @@ def _add_backend(suite: Element, report: CheckReport, backend: BackendReport) ->
         seconds = 0.0
         if output.comparison.wrong and backend.status != "pass" and backend.gate is None:
             blamed = True
-            details = "\n".join(filter(None, [_errors(output), text.divergence_line(backend)]))
+            details = "\n".join(filter(None, [_errors(output), text.divergence_line(backend.localization)]))
             _add_outcome(case, "failure", "mismatch", _wrong(output), details)
     if backend.gate is not None:
         case = SubElement(suite, "testcase", classname=classname, name="gate", time=_seconds(seconds))

@@ -41,7 +41,7 @@ from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.reference.rounding import RandomRounding
 
-_RUNS = 3
+RUNS = 3
 """K. Each costs an evaluation of the model, and they find the elements that round more than others of their
 size: one whose errors are five times as large is called wrong at first with 12 % by one run, 3 % by three."""
 
@@ -90,6 +90,7 @@ class RoundingNoise:
         exact: what the evaluator makes of the inputs, where it is known.
         arithmetic: what rounds; by default every operation in the type of its tensors.
         on_node: sees the nodes of the first runs.
+        runs: how many there are without amplified errors.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class RoundingNoise:
         exact: Mapping[str, Array] | None = None,
         arithmetic: Arithmetic | None = None,
         on_node: NodeObserver | None = None,
+        runs: int = RUNS,
     ) -> None:
         self._evaluator = evaluator
         self._inputs = inputs
@@ -108,7 +110,7 @@ class RoundingNoise:
         self._on_node = on_node
         self._exact = evaluator.run(inputs) if exact is None else exact
         floating = {name: array for name, array in self._exact.items() if array.dtype == np.float64}
-        self._base = [self._run(index, 1.0) for index in range(_RUNS)] if floating or on_node else []
+        self._base = [self._run(index, 1.0) for index in range(runs)] if floating or on_node else []
         self._on_node = None  # it has seen enough
         self._expected = {
             name: moderated(array, [_deviation(run[name], array) for run in self._base])
@@ -137,7 +139,7 @@ class RoundingNoise:
             amplified: how many to give with amplified errors, after those without.
         """
         for index in range(len(self._amplified), amplified):
-            self._amplified.append(self._run(_RUNS + index, self._amplitude))
+            self._amplified.append(self._run(RUNS + index, self._amplitude))
         large = [(self._amplitude, run) for run in self._amplified[:amplified]]
         return [*((1.0, run) for run in self._base), *large]
 

@@ -15,6 +15,7 @@ from normdeploy.validation.invariants.page import add_invariants
 from normdeploy.validation.text import divergence_line, gate_lines, title
 
 if TYPE_CHECKING:
+    from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.localize import Localization
     from normdeploy.validation.report import BackendReport, CheckReport, Status, Verdict
 
@@ -48,9 +49,11 @@ def html(report: CheckReport) -> str:
         page.add_text(remark, "note")
     for line in gate_lines(report):
         page.add_text(line)
+    if report.graphs is not None:
+        _add_graphs(page, report.graphs, report.backends)
     for backend in report.backends:
         if backend.first_divergence is not None:
-            page.add_text(f"{backend.name}: {divergence_line(backend)}")
+            page.add_text(f"{backend.name}: {divergence_line(backend.localization)}")
     _add_backends(page, report)
     _add_outputs(page, report)
     if report.invariants is not None:
@@ -64,6 +67,18 @@ def html(report: CheckReport) -> str:
     _add_half_precision(page, report)
     _add_environment(page, report)
     return page.html()
+
+
+def _add_graphs(page: Page, graphs: Graphs, backends: Sequence[BackendReport]) -> None:
+    """The deployed graph against the original: a line; where they differ a chart, unless a backend has it."""
+    page.add_text(str(graphs), "good" if graphs.agree else "bad")
+    found = graphs.localization
+    if found is None or any(backend.localization is found for backend in backends):
+        return
+    if found.first is not None:
+        page.add_text(f"the graphs: {divergence_line(found)}")
+    if found.nodes:
+        page.add_figure(*_along_the_graph(found))
 
 
 def _add_backends(page: Page, report: CheckReport) -> None:

@@ -19,6 +19,7 @@ from normdeploy.validation.half_precision.findings import HalfPrecision
 from normdeploy.validation.localize import Divergence, Localization
 
 if TYPE_CHECKING:
+    from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariants
 
 SCHEMA = 1
@@ -36,6 +37,10 @@ class OutputReport:
     dtype: str
     comparison: TensorComparison
     distribution: Distribution = field(default_factory=Distribution)
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, type and what differs, of the plain types that JSON has."""
+        return {"name": self.name, "dtype": self.dtype, **self.comparison.to_json()}
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class CheckReport(PageResult):
         gate: what was allowed to be lost; None if the numbers decide.
         remarks: how the data was taken, and which names stand for each other; a line each.
         invariants: whether backends contradict themselves; None if that was not asked.
+        graphs: the deployed graph against the original, both in float64; None without a reference.
     """
 
     model: str
@@ -107,13 +113,17 @@ class CheckReport(PageResult):
     gate: Gate | None = None
     remarks: Sequence[str] = ()
     invariants: Invariants | None = None
+    graphs: Graphs | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """ "mismatch" if any backend's numbers are wrong, miss the gate or break an invariant; "error" if one
-        failed, or if none could judge. A backend that is unavailable counts only if it was named.
+        """ "mismatch" if numbers of a backend or of the deployed graph are wrong or miss the gate, or if an
+        invariant is broken; "error" if a backend failed, or if nothing could be judged. A backend that is
+        unavailable counts only if it was named.
         """
         statuses = [backend.status for backend in self.backends]
+        if self.graphs is not None:
+            statuses.append("pass" if self.graphs.agree else "mismatch")
         if "mismatch" in statuses or (self.invariants is not None and self.invariants.broken):
             return "mismatch"
         failed = (self.invariants is not None and self.invariants.failed) or any(
@@ -155,6 +165,7 @@ class CheckReport(PageResult):
             "backends": [_backend_json(backend) for backend in self.backends],
             "gate": None if self.gate is None else self.gate.to_json(),
             "remarks": list(self.remarks),
+            "graphs": None if self.graphs is None else self.graphs.to_json(),
             "half_precision": [finding.to_json() for finding in self.half_precision],
             "invariants": None if self.invariants is None else self.invariants.to_json(),
             "environment": dict(self.environment),
@@ -162,15 +173,11 @@ class CheckReport(PageResult):
 
 
 def _backend_json(backend: BackendReport) -> dict[str, Any]:
-    outputs = [
-        {"name": output.name, "dtype": output.dtype, **output.comparison.to_json()}
-        for output in backend.outputs
-    ]
     return {
         "name": backend.name,
         "status": backend.status,
         "reason": backend.reason,
-        "outputs": outputs,
+        "outputs": [output.to_json() for output in backend.outputs],
         "first_divergence": asdict(backend.first_divergence) if backend.first_divergence else None,
         "accuracy": backend.accuracy,
         "flips": backend.flips,

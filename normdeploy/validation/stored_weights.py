@@ -1,14 +1,16 @@
 """Which numbers of a deployed file are roundings of what its original means.
 
 Tensors are compared by what they hold, not by their names: a tool renames, transposes and merges them. A
-tensor that both files hold was not rounded. One that only the deployed file holds was computed by the tool
-(a BatchNorm's scale multiplied into a filter), and rounded to the type that it is stored in.
+tensor that both files hold was not rounded. Nor was one of which they hold most numbers: the others are
+wrong. One that only the deployed file holds was computed by the tool (a BatchNorm's scale multiplied into a
+filter), and rounded to the type that it is stored in.
 
 Where an optimizer puts one operator in place of several, a number that the original stores may become part of
 the operator's definition, which holds it exactly.
 
 A file in float16 or bfloat16 holds roundings of the very tensors of its original. They need no allowance:
-the original's are rounded the same way before the two are compared.
+the original's are rounded the same way before the two are compared. Converters to float16 lift the smallest
+numbers to 1e-7, which counts as a rounding too.
 """
 
 from __future__ import annotations
@@ -48,6 +50,16 @@ _SPARE_BITS = 8
 so by chance."""
 
 
+_MOST = 0.5
+"""Of the numbers of a tensor that are not 0: where so many are another's, it is that one."""
+
+_SAMPLE = 4096
+"""Numbers that are looked at to see whether two tensors may be the same."""
+
+_LIFTED = 2.0**-23
+"""What a number that float16 holds with fewer bits, or not at all, may be off by: two of its steps there."""
+
+
 def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
     """The numbers of the deployed file that stand as weights and that its original does not hold.
 
@@ -59,7 +71,7 @@ def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
     tensors = {
         value
         for value, array, dtype in _stored(deployed)
-        if array not in known and not _is_short(array, dtype)
+        if array not in known and known.nearly(array) is None and not _is_short(array, dtype)
         if stands_as_weight(value, deployed.functions)
     }
     attributes = {
@@ -96,8 +108,9 @@ def with_rounded_weights(original: ir.Model, deployed: ir.Model) -> ir.Model:
         for dtype in types.intersection(_SHORTER.get(stored_in, ())):
             with np.errstate(all="ignore"):
                 narrow = array.astype(dtype.numpy()).astype(array.dtype)
-            if narrow in held:
-                _replace(value, narrow)
+            found = narrow if narrow in held else held.nearly(narrow)
+            if found is not None:
+                _replace(value, np.where(np.abs(found - narrow) <= _LIFTED, found, narrow))
                 changed = True
                 break
     return rounded if changed else original
@@ -143,6 +156,21 @@ class _Contents:
             self._sorted[array.size] = {_digest(np.sort(other, axis=None)) for other in same}
         found = self._sorted[array.size]
         return bool(found) and _digest(np.sort(array, axis=None)) in found
+
+    def nearly(self, array: Array) -> Array | None:
+        """An array of the model with most of the same numbers in the same places, in the given one's type."""
+        numbers = array.ravel()
+        places = np.flatnonzero(numbers)
+        if places.size < 2:
+            return None
+        some = places[:: max(1, places.size // _SAMPLE)]
+        for other in self._by_size.get(array.size, ()):
+            candidate = other.ravel()
+            if np.mean(candidate[some] == numbers[some]) < _MOST:
+                continue
+            if np.mean(candidate[places] == numbers[places]) >= _MOST:
+                return np.asarray(candidate.astype(array.dtype).reshape(array.shape))
+        return None
 
 
 def _stored(model: ir.Model) -> Iterator[tuple[ir.Value, Array, ir.DataType]]:

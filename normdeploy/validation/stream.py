@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,12 +13,31 @@ from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
 from normdeploy.inputs.samples import Batch, Samples
 from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
-from normdeploy.validation.backend_run import BackendRun
 from normdeploy.validation.half_precision.findings import OverflowWatch
-from normdeploy.validation.judge import Judge
+from normdeploy.validation.judge import Case, Judge
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of samples done and of all samples, None where that is not known."""
+
+
+class Run(Protocol):
+    """What is given every batch."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it wants more of them."""
+        ...
+
+    def judge(self, batch: Batch, case: Case, scores: str | None, predicted: Array | None) -> None:
+        """Look at one batch.
+
+        Args:
+            batch: the inputs, and the labels if there are any.
+            case: what is right for them.
+            scores: the output that holds class scores, where classes are compared.
+            predicted: the reference's classes, likewise.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,7 @@ _KEPT = 3
 
 def stream(
     judge: Judge,
-    runs: Sequence[BackendRun],
+    runs: Sequence[Run],
     samples: Samples,
     watch: OverflowWatch | None,
     progress: Progress | None,
@@ -52,7 +71,7 @@ def stream(
 
     Args:
         judge: computes what is right.
-        runs: the backends.
+        runs: the backends, and whatever else looks at the batches.
         samples: the batches.
         watch: sees the tensors of the deployed model.
         progress: is told about each batch.
@@ -73,8 +92,8 @@ def stream(
             case = judge.on(batch.inputs, watch.on_node if watch else None)
         predicted = None
         if batch.labels is not None or classify:
-            scores = scores or _scores(case.expected, batch)
-            predicted = predicted_classes(case.expected, scores, batch.samples)
+            scores = scores or _scores(case.meant, batch)
+            predicted = predicted_classes(case.meant, scores, batch.samples)
             tally.add(predicted, batch.labels, predicted)
         for run in runs:
             run.judge(batch, case, scores, predicted)

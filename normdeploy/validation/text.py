@@ -14,7 +14,7 @@ from normdeploy.validation.invariants import text as invariants
 
 if TYPE_CHECKING:
     from normdeploy.validation.half_precision.findings import HalfPrecision
-    from normdeploy.validation.localize import How
+    from normdeploy.validation.localize import How, Localization
     from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
 _COLOURS = {"pass": "green", "mismatch": "red", "crashed": "red", "timeout": "red", "unavailable": "yellow"}
@@ -41,9 +41,9 @@ def title(report: CheckReport) -> str:
     return f"{report.model}{against}, {report.samples:,} sample{'s' * (report.samples != 1)}"
 
 
-def divergence_line(backend: BackendReport) -> str:
+def divergence_line(found: Localization | None) -> str:
     """Which node is the first wrong one, and in what sense; "" if none was found."""
-    first = backend.first_divergence
+    first = found.first if found is not None else None
     if first is None:
         return ""
     return f"first wrong node: {first.node} ({first.op_type}, output {first.output}): {_WHERE[first.how]}"
@@ -62,6 +62,9 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
     if table.rows:
         yield table
     yield from map(Text, _accuracies(report))
+    if report.graphs is not None:
+        yield Text(str(report.graphs), "" if report.graphs.agree else "red")
+        yield from _localized("the graphs'", report.graphs.localization)
     absent = [backend for backend in report.backends if _not_here(backend)]
     for backend in report.backends:
         if verbose and backend.versions:
@@ -70,10 +73,7 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
             yield Text(f"{backend.name} {backend.status}: {backend.reason}")
         for line in backend.log:
             yield Text(f"  | {line}", "dim")
-        if backend.first_divergence is not None:
-            yield Text(f"{backend.name} {divergence_line(backend)}")
-        for remark in backend.localization.remarks if backend.localization else ():
-            yield Text(f"{backend.name} localize: {remark}")
+        yield from _localized(backend.name, backend.localization)
     if report.invariants is not None:
         yield from invariants.lines(report.invariants)
     yield from warnings(report.half_precision)
@@ -82,6 +82,13 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
         yield Text(f"not here: {names} (normdeploy doctor says why)", "dim")
     colour = "green" if report.verdict == "pass" else "red"
     yield Text.assemble("verdict: ", (report.verdict, f"bold {colour}"))
+
+
+def _localized(whose: str, found: Localization | None) -> Iterator[Text]:
+    if found is not None and found.first is not None:
+        yield Text(f"{whose} {divergence_line(found)}")
+    for remark in found.remarks if found is not None else ():
+        yield Text(f"{whose} localize: {remark}")
 
 
 def _not_here(backend: BackendReport) -> bool:

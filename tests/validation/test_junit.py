@@ -83,8 +83,11 @@ def test_a_case_for_each_output():
 
 def test_a_mismatch_says_how_much_and_where():
     suite = parsed(check(conv_lrn(beta=0.5), reference=conv_lrn(), backends=["onnxruntime"], localize=True))
-    assert cases(suite) == {("onnxruntime", "y"): "failure"}
+    assert cases(suite) == {("graphs", "agree"): "failure", ("onnxruntime", "y"): "failure"}
     (failure,) = suite[0]
+    assert "the graphs differ in float64: output 'y': " in failure.get("message", "")
+    assert "first wrong node: lrn (LRN" in (failure.text or "")
+    (failure,) = suite[1]
     assert (failure.get("type"), "elements are wrong" in failure.get("message", "")) == ("mismatch", True)
     assert "first wrong node: lrn (LRN" in (failure.text or "")
     assert "max abs error" in (failure.text or "")
@@ -135,10 +138,14 @@ def test_with_a_gate_it_decides_and_not_the_outputs(allowed, expected):
     model, reference = unary("Neg", ["N", 2]), unary("Identity", ["N", 2])
     checked = check(model, reference=reference, backends=["onnxruntime"], data={"x": x}, max_flips=allowed)
     suite = parsed(checked)
-    assert cases(suite) == {("onnxruntime", "y"): "passed", ("onnxruntime", "gate"): expected}
+    assert cases(suite) == {
+        ("graphs", "agree"): expected,
+        ("onnxruntime", "y"): "passed",
+        ("onnxruntime", "gate"): expected,
+    }
     assert checked.verdict == ("pass" if expected == "passed" else "mismatch")
     if expected == "failure":
-        assert "4" in suite[1][0].get("message", "")
+        assert "4" in suite[2][0].get("message", "")
 
 
 names = st.text(st.characters(), min_size=1, max_size=8)  # surrogates and controls too

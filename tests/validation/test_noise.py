@@ -22,7 +22,7 @@ MILLION = 10**6
 def called_wrong(
     elements: int,
     *,
-    runs: int = noise._RUNS,
+    runs: int = noise.RUNS,
     prior: int = noise._PRIOR_RUNS,
     amplified: int = noise._AMPLIFIED_RUNS,
     bin_size: int = noise._BIN,
@@ -81,7 +81,7 @@ def test_other_numbers_of_runs_and_elements(fewer, first, both):
     assert called_wrong(MILLION, **fewer) == (pytest.approx(first, rel=0.1), pytest.approx(both, rel=0.1))
 
 
-@pytest.mark.parametrize(("runs", "wrong"), [(1, 0.12), (noise._RUNS, 0.03)])
+@pytest.mark.parametrize(("runs", "wrong"), [(1, 0.12), (noise.RUNS, 0.03)])
 def test_runs_find_the_elements_that_round_more_than_others(runs, wrong):
     """One in a bin whose errors are five times those of the others."""
     assert called_wrong(64, runs=runs, own=25)[0] / 64 == pytest.approx(wrong, rel=0.15)
@@ -97,16 +97,16 @@ def test_moderated_rounding_is_what_is_computed_with_above():
     """200,000 elements that round alike; σ² by the formula, from the same deviations and the same bins."""
     rng = np.random.default_rng(0)
     exact = np.sort(rng.uniform(1, 2, 200_000))
-    deviations = np.abs(rng.standard_normal((noise._RUNS, exact.size)))
+    deviations = np.abs(rng.standard_normal((noise.RUNS, exact.size)))
     own = np.square(deviations).sum(axis=0)
-    shared = own.reshape(-1, noise._BIN).mean(axis=1).repeat(noise._BIN) / noise._RUNS
-    expected = (own + noise._PRIOR_RUNS * shared) / (noise._RUNS + noise._PRIOR_RUNS)
+    shared = own.reshape(-1, noise._BIN).mean(axis=1).repeat(noise._BIN) / noise.RUNS
+    expected = (own + noise._PRIOR_RUNS * shared) / (noise.RUNS + noise._PRIOR_RUNS)
     np.testing.assert_allclose(np.square(noise.moderated(exact, list(deviations))), expected, rtol=1e-12)
 
 
 def test_a_bin_knows_its_rounding_to_ten_percent():
     rng = np.random.default_rng(0)
-    bins = np.square(rng.standard_normal((20_000, noise._BIN * noise._RUNS))).mean(axis=1)
+    bins = np.square(rng.standard_normal((20_000, noise._BIN * noise.RUNS))).mean(axis=1)
     assert bins.std() == pytest.approx(0.10, abs=0.005)
 
 
@@ -115,7 +115,7 @@ def test_elements_of_a_size_share_their_rounding_and_others_do_not():
     exact = np.concatenate([np.full(64, 1.0), np.full(64, 1000.0)])
     deviation = np.concatenate([np.full(64, 1e-7), np.full(64, 1e-4)])
     deviation[[0, 64]] = 0
-    sigma = noise.moderated(exact, [deviation] * noise._RUNS)
+    sigma = noise.moderated(exact, [deviation] * noise.RUNS)
     assert sigma[0] == pytest.approx(math.sqrt(4 / 7) * 1e-7, rel=0.01)
     assert sigma[64] == pytest.approx(math.sqrt(4 / 7) * 1e-4, rel=0.01)
 

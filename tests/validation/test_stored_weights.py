@@ -67,7 +67,7 @@ def test_constant_nodes_hold_weights_too() -> None:
     g (float[N, 2] x) => (float[N, 2] y) {
         w = Constant <value = float[2] {NUMBERS}> ()
         y = Mul (x, w) }"""
-    deployed, original = (parsed(text.replace("NUMBERS", each)) for each in ("0.1, 0.3", "0.1, 0.2"))
+    deployed, original = (parsed(text.replace("NUMBERS", each)) for each in ("0.1, 0.3", "0.7, 0.2"))
     assert names(deployed, original) == {"w"}
 
 
@@ -147,6 +147,36 @@ def test_rounded_weights_are_rounded_in_the_original(narrow: Any) -> None:
     assert before is not None
     np.testing.assert_array_equal(before.numpy(), FILTER)
     assert rounded_numbers(whole, rounded).tensors == frozenset()
+
+
+def test_numbers_that_a_converter_lifts_are_roundings() -> None:
+    """To 1e-7, whatever they were; one that is wrong by more stays as the original means it."""
+    tiny = FILTER.copy()
+    tiny.flat[:3] = [1e-9, -3e-8, 0.25]
+    narrow = tiny.astype(np.float16)
+    narrow.flat[:3] = [1e-7, -1e-7, 0.5]
+    deployed = inferred(convolution(w=narrow, b=BIAS.astype(np.float16)))
+    rounded = with_rounded_weights(inferred(convolution(w=tiny)), deployed)
+    held = rounded.graph.initializers["w"].const_value
+    assert held is not None
+    expected = narrow.astype(np.float32)
+    expected.flat[2] = 0.25
+    np.testing.assert_array_equal(held.numpy(), expected)
+    assert rounded_numbers(deployed, rounded).tensors == frozenset()
+
+
+def test_a_tensor_of_which_most_is_the_originals_was_not_rounded() -> None:
+    wrong = FILTER.copy()
+    wrong.flat[:40] *= np.float32(1 + 1e-6)
+    assert names(convolution(w=wrong), convolution()) == set()
+    wrong = FILTER * np.float32(1 + 1e-6)
+    wrong.flat[:40] = FILTER.flat[:40]
+    assert names(convolution(w=wrong), convolution()) == {"w"}
+
+
+def test_zeros_that_stay_zeros_tell_nothing() -> None:
+    sparse = np.where(np.arange(FILTER.size).reshape(FILTER.shape) % 10 == 0, FILTER, np.float32(0))
+    assert names(convolution(w=sparse * np.float32(1.1)), convolution(w=sparse)) == {"w"}
 
 
 def test_what_the_file_holds_as_it_was_is_not_rounded() -> None:

@@ -15,7 +15,7 @@ What they share: submodels (cutting nodes out of a model), execution (running th
 from normdeploy.validation.localize.execution import runner
 from normdeploy.validation.localize.judging import Judgement, by_rounding
 from normdeploy.validation.localize.result import Divergence, How, Localization, NodeError
-from normdeploy.validation.localize.search import search_divergence
+from normdeploy.validation.localize.search import localize_graphs, search_divergence
 
 __all__ = [
     "Divergence",
@@ -24,6 +24,7 @@ __all__ = [
     "Localization",
     "NodeError",
     "by_rounding",
+    "localize_graphs",
     "runner",
     "search_divergence",
 ]

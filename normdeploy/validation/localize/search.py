@@ -16,6 +16,20 @@ from normdeploy.validation.localize.judging import Judgement
 from normdeploy.validation.localize.result import Localization
 
 
+def localize_graphs(
+    deployed: ir.Model,
+    original: ir.Model,
+    inputs: Mapping[str, Array],
+    judgement: Judgement,
+    progress: Progress | None = None,
+) -> Localization:
+    """Search the deployed graph alone, against the original; see `search_divergence`."""
+    remarks: list[str] = []
+    with remarked("the two graphs were not compared tensor by tensor", remarks):
+        return localize_in_graph(deployed, original, inputs, judgement, progress)
+    return Localization(None, remarks=remarks)
+
+
 def search_divergence(
     deployed: ir.Model,
     original: ir.Model,
@@ -38,10 +52,10 @@ def search_divergence(
     """
     remarks: list[str] = []
     if original is not deployed:
-        with remarked("the two graphs were not compared tensor by tensor", remarks):
-            found = localize_in_graph(deployed, original, inputs, judgement, progress)
-            if found.first is not None:
-                return found
+        found = localize_graphs(deployed, original, inputs, judgement, progress)
+        if found.first is not None:
+            return found
+        remarks += found.remarks
     found = Localization(None)
     with remarked("no node was searched", remarks):
         found = localize_in_backend(deployed, inputs, run, judgement, progress)
