@@ -34,6 +34,22 @@ def _quantized(write: BodyWriter, x: Value, scale: Value, zero_point: Optional, 
     return write("QuantizeLinear", x, scale, output_dtype=int(like.dtype))
 
 
+@composition("DequantizeLinear", domain=DOMAIN)
+def dequantize_linear(
+    write: BodyWriter, x: Value, x_scale: Value, x_zero_point: Optional = None, *, axis: int = 1
+) -> Value:
+    """DequantizeLinear, which takes more integer types here than in old opsets."""
+    return _real(write, x, x_scale, x_zero_point, axis)
+
+
+@composition("QuantizeLinear", domain=DOMAIN)
+def quantize_linear(
+    write: BodyWriter, x: Value, y_scale: Value, y_zero_point: Optional = None, *, axis: int = 1
+) -> Value:
+    """QuantizeLinear, which takes more integer types here than in old opsets."""
+    return write("QuantizeLinear", x, y_scale, y_zero_point, axis=axis)
+
+
 @composition("QLinearConv", domain="")
 @composition("QLinearConv", domain=DOMAIN)
 def qlinear_conv(

@@ -41,7 +41,7 @@ def test_inspect_and_optimize_take_it(drawn, run, tmp_path):
     path, op_type = drawn
     outcome = run("inspect", path, "--json", "-")
     assert outcome.code == 0
-    assert op_type in {item["op_type"] for item in json.loads(outcome.out)["operators"]}
+    assert op_type in {item["operator"] for item in json.loads(outcome.out)["operators"]}
     optimized = tmp_path / "optimized.onnx"
     assert run("optimize", path, "-o", optimized, "--no-verify").code == 0
     assert op_type in {node.op_type for node in onnx.load(optimized).graph.node}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from normdeploy.errors import UnsupportedOperator
 from normdeploy.reference import evaluate
@@ -39,6 +39,23 @@ class Draw:
 
     def result(self, scale):
         return [np.asarray(scale, np.float32), self.zero()]
+
+
+@pytest.mark.parametrize("element", [np.uint8, np.int8, np.uint16, np.int16])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_to_integers_and_back(element, per_channel):
+    """16-bit integers came to ONNX in opset 21, and are in onnxruntime's domain before."""
+    random = np.random.default_rng(0)
+    shape = (3,) if per_channel else ()
+    scale = np.asarray(random.uniform(0.001, 0.01, shape), np.float32)
+    zero = np.asarray(random.integers(3, 9, shape), element)
+    x = random.standard_normal((2, 3, 5)).astype(np.float32)
+    kind = int(helper.np_dtype_to_tensor_dtype(np.dtype(element)))
+    axis = {"axis": 1} if per_channel else {}
+    assert_as_onnxruntime("QuantizeLinear", [x, scale, zero], (kind,), ties=1, **axis)
+    info = np.iinfo(element)
+    q = random.integers(info.min, info.max, (2, 3, 5)).astype(element)
+    assert_as_onnxruntime("DequantizeLinear", [q, scale, zero], **axis)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
