@@ -96,7 +96,9 @@ class TestLoad:
     def test_a_cycle(self):
         nodes = [helper.make_node("Relu", ["b"], ["a"]), helper.make_node("Add", ["x", "a"], ["b"])]
         nodes.append(helper.make_node("Relu", ["b"], ["y"]))
-        with pytest.raises(ModelError, match="the model: the graph has a cycle, or reads what nothing computes"):
+        with pytest.raises(
+            ModelError, match="the model: the graph has a cycle, or reads what nothing computes"
+        ):
             load(model(nodes, *SUM))
 
     @pytest.mark.parametrize("names", [("F",), ("F", "G")], ids=["itself", "through another"])
