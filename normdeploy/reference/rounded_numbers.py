@@ -74,7 +74,7 @@ class StorageErrors:
             return array
         dtype = value.dtype or ir.DataType.FLOAT
         unit = UNIT_ROUNDOFF.get(dtype, UNIT_ROUNDOFF[ir.DataType.FLOAT])
-        size = unit * (np.abs(array) + SMALLEST_NORMAL.get(dtype, 0.0))
+        size = unit * (array + SMALLEST_NORMAL.get(dtype, 0.0))
         errors = self._errors(np.random.default_rng([self._seed, index]), array.shape)
         with np.errstate(all="ignore"):
             return np.where(np.isfinite(array), array + self._amplitude * size * errors, array)
