@@ -185,7 +185,7 @@ def skip_layer_normalization(
     beta: ir.Value | None = None,
     bias: ir.Value | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: float = 1e-12,
 ) -> Sequence[ir.Value]:
     """LayerNormalization of x + skip + bias over the last axis; with it the mean, 1/σ and the sum."""
     total = _skipped(write, x, skip, bias)
@@ -201,7 +201,7 @@ def skip_simplified_layer_normalization(
     gamma: ir.Value,
     bias: ir.Value | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: float = 1e-12,
 ) -> Sequence[ir.Value]:
     """RMSNormalization of x + skip + bias over the last axis; with it nothing (zero), 1/rms and the sum."""
     total = _skipped(write, x, skip, bias)

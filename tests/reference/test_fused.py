@@ -223,3 +223,11 @@ def test_an_attribute_that_refers_to_a_function_is_refused():
     )
     with pytest.raises(UnsupportedOperator, match=r"node 'quick' .*'alpha' refers to one of the function"):
         evaluate(model, {"x": np.ones(1, np.float32)})
+
+
+@pytest.mark.parametrize("op_type", ["SkipLayerNormalization", "SkipSimplifiedLayerNormalization"])
+def test_the_epsilon_of_fused_normalizations_is_1e_12_by_default(op_type):
+    """Small inputs, so that another one shows."""
+    random = np.random.default_rng(0)
+    inputs = [normal(random, 2, 3, 30, scale=1e-3), normal(random, 2, 3, 30, scale=1e-3), normal(random, 30)]
+    assert_as_onnxruntime(op_type, inputs, rtol=1e-5)
