@@ -2,7 +2,8 @@
 
 A model of a few bytes can ask for terabytes, or for a loop of 2^62 trips. `spending` sets the budget of all
 the work inside it; `require_memory` and `require_time` refuse what the shapes tell to be beyond it before it
-is begun, and `check_budget`, called between the steps of the work, what they do not tell.
+is begun, and `check_budget`, called between the steps of the work, what they do not tell. In the main thread
+an alarm also ends what takes too long between two of those calls.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -20,12 +21,10 @@ from typing import ParamSpec, TypeVar
 from normdeploy import resources
 from normdeploy.choices import WORK_TIMEOUT
 from normdeploy.errors import BudgetExceeded, UsageError
+from normdeploy.signals import Alarm, TimeIsUp, alarmed
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-_SHARE = 0.5
-"""Of the machine's memory, that work may take where nothing else is said."""
 
 _LOOK_SECONDS = 0.01
 """Between two looks at how much memory this process has: each costs as much as a small operator."""
@@ -33,6 +32,9 @@ _LOOK_SECONDS = 0.01
 _STATUS = Path("/proc/self/statm")
 _FASTEST = 1e11
 """Multiplications and additions a second that no processor's core exceeds in float64."""
+
+_FASTEST_SINGLE = 1e10
+"""Those that no core exceeds where they are no products of floating matrices, which libraries do fast."""
 
 
 class Budget:
@@ -48,6 +50,8 @@ class Budget:
         self.seconds, self.nbytes, self._outer = seconds, nbytes, outer
         self._before = _resident()
         self._next_look = 0.0
+        self._stopped_at: float | None = None
+        self.alarm: Alarm | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -56,16 +60,24 @@ class Budget:
         if self._outer is not None:
             self._deadline = min(self._deadline, self._outer._deadline)
 
-    def extend(self, seconds: float) -> None:
-        """Move the end of this budget, and of those around it, further away."""
-        self._deadline += seconds
-        if self._outer is not None:
-            self._outer.extend(seconds)
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Time inside does not count, in this budget and in those around it."""
+        if self._stopped_at is not None:
+            yield
+            return
+        self._stopped_at = time.monotonic()
+        try:
+            with nullcontext() if self._outer is None else self._outer.stopped():
+                yield
+        finally:
+            self._deadline += time.monotonic() - self._stopped_at
+            self._stopped_at = None
 
     @property
     def seconds_left(self) -> float:
         """Until the work has to end; negative afterwards."""
-        return self._deadline - time.monotonic()
+        return self._deadline - (time.monotonic() if self._stopped_at is None else self._stopped_at)
 
     @property
     def bytes_left(self) -> float:
@@ -77,17 +89,23 @@ class Budget:
         """Refuse to go on when the time or the memory is used up; see `check_budget`."""
         now = time.monotonic()
         if now >= self._deadline:
-            raise BudgetExceeded(
-                f"{where}took longer than the {self.seconds:.6g} s allowed: use a smaller model or shape, or "
-                "allow more time with --timeout (timeout= in Python)"
-            )
+            raise self.time_is_up(where)
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS
             if self.bytes_left < 0:
                 raise BudgetExceeded(f"{where}took more memory than the {_allowed(self.nbytes)}")
 
+    def time_is_up(self, where: str) -> BudgetExceeded:
+        """The error for work that took too long; see `check_budget`."""
+        return BudgetExceeded(
+            f"{where}took longer than the {self.seconds:.6g} s allowed: use a smaller model or shape, or "
+            "allow more time with --timeout (timeout= in Python)"
+        )
+
 
 _current: ContextVar[Budget | None] = ContextVar("_current", default=None)
+
+_WORK = "the work on this model "
 
 
 @contextmanager
@@ -101,6 +119,7 @@ def spending(timeout: float | None = None, max_memory: float | None = None) -> I
 
     Raises:
         UsageError: a timeout or a memory that is not above 0.
+        BudgetExceeded: in the main thread, the work inside took too long.
     """
     for name, value in (("timeout", timeout), ("max_memory", max_memory)):
         if value is not None and not value > 0:
@@ -110,12 +129,36 @@ def spending(timeout: float | None = None, max_memory: float | None = None) -> I
         yield
         return
     seconds = timeout if timeout is not None else outer.seconds if outer else WORK_TIMEOUT
-    nbytes = max_memory if max_memory is not None else outer.nbytes if outer else _default_bytes()
-    token = _current.set(Budget(seconds, nbytes, outer))
+    nbytes = max_memory if max_memory is not None else outer.nbytes if outer else resources.default_memory()
+    budget = Budget(seconds, nbytes, outer)
+    try:
+        with _current_is(budget), _alarm_for(budget, outer):
+            yield
+    except TimeIsUp:
+        raise budget.time_is_up(_WORK) from None
+
+
+@contextmanager
+def _current_is(budget: Budget) -> Iterator[None]:
+    token = _current.set(budget)
     try:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def _alarm_for(budget: Budget, outer: Budget | None) -> Iterator[None]:
+    """One alarm for all budgets inside each other; it rings when the innermost one is used up."""
+    if outer is None:
+        with alarmed(seconds_left) as budget.alarm:
+            yield
+    elif outer.alarm is None:
+        yield
+    else:
+        budget.alarm = outer.alarm
+        budget.alarm.set()
+        yield
 
 
 def restart_clock() -> None:
@@ -128,13 +171,9 @@ def restart_clock() -> None:
 @contextmanager
 def clock_stopped() -> Iterator[None]:
     """Time inside does not count: another process is waited for, which has a limit of its own."""
-    began = time.monotonic()
-    try:
+    budget = _current.get()
+    with nullcontext() if budget is None else budget.stopped():
         yield
-    finally:
-        budget = _current.get()
-        if budget is not None:
-            budget.extend(time.monotonic() - began)
 
 
 def budgeted(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -159,7 +198,7 @@ def seconds_left() -> float:
     return math.inf if budget is None else budget.seconds_left
 
 
-def check_budget(where: str = "the work on this model ") -> None:
+def check_budget(where: str = _WORK) -> None:
     """Refuse to go on when the time or the memory is used up.
 
     Args:
@@ -192,8 +231,10 @@ def require_memory(shape: Sequence[int], itemsize: int = 8) -> None:
         raise MemoryError(f"{_takes(shape, nbytes)}, and this machine has {machine / 2**30:.4g} GiB")
     budget = _current.get()
     if budget is None:
-        if nbytes > _default_bytes():
-            raise MemoryError(f"{_takes(shape, nbytes)}, more than the {_allowed(_default_bytes())}")
+        if nbytes > resources.default_memory():
+            raise MemoryError(
+                f"{_takes(shape, nbytes)}, more than the {_allowed(resources.default_memory())}"
+            )
     elif nbytes > budget.nbytes or (nbytes > _SMALL and nbytes > budget.bytes_left):
         raise MemoryError(f"{_takes(shape, nbytes)}, more than what is left of the {_allowed(budget.nbytes)}")
 
@@ -202,16 +243,17 @@ _SMALL = 2**16
 """Bytes of a tensor that is not worth a look; `check_budget` sees many of them."""
 
 
-def require_time(operations: float) -> None:
+def require_time(operations: float, *, matrices: bool = True) -> None:
     """Check that there is time for so many multiplications and additions, before they are begun.
 
     Args:
-        operations: one is a multiplication and an addition in float64.
+        operations: one is a multiplication and an addition.
+        matrices: whether they are products of matrices in float64.
 
     Raises:
         BudgetExceeded: the fastest processor would not be done in the time that is left.
     """
-    if operations / _FASTEST > seconds_left():
+    if operations / (_FASTEST if matrices else _FASTEST_SINGLE) > seconds_left():
         raise BudgetExceeded(
             f"{operations:.3g} multiplications take longer than the time allowed: use a smaller model or "
             "shape, or allow more with --timeout (timeout= in Python)"
@@ -224,10 +266,6 @@ def _takes(shape: Sequence[int], nbytes: int) -> str:
 
 def _allowed(nbytes: float) -> str:
     return f"{nbytes / 2**30:.4g} GiB allowed: allow more with --max-memory (max_memory= in Python)"
-
-
-def _default_bytes() -> float:
-    return resources.physical_memory() * _SHARE
 
 
 def _resident() -> int:

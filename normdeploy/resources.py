@@ -27,6 +27,15 @@ def physical_memory() -> float:
     return min(sizes)
 
 
+_SHARE = 0.5
+"""Of the machine's memory."""
+
+
+def default_memory() -> float:
+    """Bytes that work on a model may take where nothing else is said: half of the machine's memory."""
+    return physical_memory() * _SHARE
+
+
 def limit_memory(nbytes: float | None = None) -> None:
     """Make allocations beyond `nbytes` fail in this process, instead of ending other processes.
 
@@ -50,13 +59,13 @@ _WITHOUT_MODEL = 2**30
 """Bytes that a process may take for Python and its libraries, which reserve more than they use."""
 
 
-def process_limit(max_memory: float | None) -> float | None:
+def process_limit(max_memory: float | None) -> float:
     """What to limit a process's memory to that may take `max_memory` bytes for a model.
 
     Args:
-        max_memory: None for the machine's memory.
+        max_memory: by default `default_memory`.
     """
-    return None if max_memory is None else max_memory + _WITHOUT_MODEL
+    return (default_memory() if max_memory is None else max_memory) + _WITHOUT_MODEL
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -71,3 +72,82 @@ def _on_signal(number: int, _: FrameType | None) -> None:
         _pending.append(number)
     else:
         raise Ended(number)
+
+
+_SOON = 0.05
+"""Seconds to the next ring at least: of an alarm that is due while nothing may be interrupted."""
+
+_LATEST = 1e6
+"""Seconds to the next ring at most; timers take no infinity."""
+
+_AGAIN = 10.0
+"""Seconds after which an alarm rings again whose exception somebody has swallowed, as a `__del__` does."""
+
+
+class TimeIsUp(BaseException):
+    """An alarm has rung; no `except Exception` on the way stops it."""
+
+
+class Alarm:
+    """Rings in the main thread once no time is left.
+
+    Args:
+        seconds_left: until then; may grow in the meantime.
+    """
+
+    def __init__(self, seconds_left: Callable[[], float]) -> None:
+        self._seconds_left = seconds_left
+        self._due = 0.0
+
+    def set(self) -> None:
+        """Ring when no time will be left as far as is known now; to be called when it has become shorter."""
+        self._ring_in(min(max(self._seconds_left(), _SOON), _LATEST))
+
+    def _ring_in(self, seconds: float) -> None:
+        self._due = time.monotonic() + seconds
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def ring(self, number: int, frame: FrameType | None) -> None:
+        """What SIGALRM calls.
+
+        Raises:
+            TimeIsUp: no time is left, and this may be interrupted.
+            Ended: the signal is from outside.
+        """
+        if time.monotonic() < self._due:
+            _on_signal(number, frame)
+        elif _depth or self._seconds_left() > 0:
+            self.set()
+        else:
+            self._ring_in(_AGAIN)
+            raise TimeIsUp
+
+
+@contextmanager
+def alarmed(seconds_left: Callable[[], float]) -> Iterator[Alarm | None]:
+    """Raise `TimeIsUp` inside the block, in whatever Python code it is, once no time is left.
+
+    Native code is interrupted when it returns. In another thread than the main one, where Python allows no
+    handlers, and where somebody else uses SIGALRM or its timer, this does nothing.
+
+    Args:
+        seconds_left: until then.
+
+    Yields:
+        The alarm; None where there is none.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, _on_signal)
+        or any(signal.getitimer(signal.ITIMER_REAL))
+    ):
+        yield None
+        return
+    alarm = Alarm(seconds_left)
+    before = signal.signal(signal.SIGALRM, alarm.ring)
+    try:
+        alarm.set()
+        yield alarm
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,11 +1,15 @@
 """What work may take: the clock, memory, and how budgets nest."""
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 
-from normdeploy import budget, resources
+from normdeploy import budget, resources, signals
 from normdeploy.budget import (
     check_budget,
+    clock_stopped,
     require_memory,
     require_time,
     restart_clock,
@@ -13,6 +17,7 @@ from normdeploy.budget import (
     spending,
 )
 from normdeploy.errors import BudgetExceeded, UsageError
+from normdeploy.signals import Ended, undisturbed
 
 
 class Clock:
@@ -119,3 +124,119 @@ def test_work_that_no_processor_does_in_time_is_not_begun(clock):
 def test_a_limit_that_makes_no_sense(limit):
     with pytest.raises(UsageError, match=f"{next(iter(limit))} must be above 0"), spending(**limit):
         pass
+
+
+def turn():
+    """Python code that never looks at the budget."""
+    while True:
+        pass
+
+
+class TestAlarm:
+    @pytest.fixture(autouse=True)
+    def nobody_else_uses_the_timer(self):
+        """pytest-timeout does."""
+        seconds, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+        before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        yield
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, seconds, interval)
+
+    def test_python_code_that_never_looks_is_interrupted(self):
+        took = r"took longer than the 0\.05 s allowed.*--timeout"
+        with pytest.raises(BudgetExceeded, match=took), spending(timeout=0.05):
+            turn()
+
+    def test_no_handler_of_exceptions_on_the_way_stops_it(self):
+        def stubborn():
+            while True:
+                try:
+                    turn()
+                except Exception:  # noqa: S112  # what is tested
+                    continue
+
+        with pytest.raises(BudgetExceeded), spending(timeout=0.05):
+            stubborn()
+
+    def test_it_rings_again_where_somebody_swallows_it(self, monkeypatch):
+        monkeypatch.setattr(signals, "_AGAIN", 0.05)
+        swallowed = []
+
+        def work():
+            try:
+                turn()
+            except BaseException as error:  # as Python does around a __del__
+                swallowed.append(error)
+            turn()
+
+        with pytest.raises(BudgetExceeded), spending(timeout=0.05):
+            work()
+        assert len(swallowed) == 1
+
+    def test_the_inner_budget_ends_alone(self):
+        with spending(timeout=1000):
+            with pytest.raises(BudgetExceeded, match=r"the 0\.05 s"), spending(timeout=0.05):
+                turn()
+            assert seconds_left() > 0
+            with pytest.raises(BudgetExceeded, match=r"the 0\.06 s"), spending(timeout=0.06):
+                turn()
+
+    def test_what_must_not_be_interrupted_is_not(self):
+        done = []
+
+        def work():
+            with undisturbed():
+                while seconds_left() > -0.2:
+                    pass
+                done.append(True)
+            turn()
+
+        with pytest.raises(BudgetExceeded), spending(timeout=0.05):
+            work()
+        assert done == [True]
+
+    def test_time_that_others_take_does_not_count(self, clock):
+        with spending(timeout=5), spending(timeout=4):
+            with clock_stopped():
+                clock.now += 100
+                assert seconds_left() == 4
+                with clock_stopped():
+                    clock.now += 100
+            assert seconds_left() == 4
+            clock.now += 4.5
+            with pytest.raises(BudgetExceeded, match="the 4 s"):
+                check_budget()
+
+    def test_a_signal_from_outside_is_not_ours(self):
+        with pytest.raises(Ended), spending(timeout=1000):
+            signal.raise_signal(signal.SIGALRM)
+
+    def test_nothing_stays_set(self):
+        with spending(timeout=1000):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+    def test_a_handler_of_somebody_else_stays(self):
+        def theirs(*_):
+            raise AssertionError("nobody calls it")
+
+        before = signal.signal(signal.SIGALRM, theirs)
+        try:
+            with spending(timeout=1000):
+                assert signal.getsignal(signal.SIGALRM) is theirs
+                assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+    def test_other_threads_look_only(self):
+        found = []
+
+        def work():
+            with spending(timeout=1000):
+                found.append(signal.getitimer(signal.ITIMER_REAL))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert found == [(0, 0)]
