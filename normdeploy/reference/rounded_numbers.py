@@ -39,11 +39,13 @@ class RoundedNumbers:
         tensors: initializers, and outputs of Constant nodes.
         attributes: nodes, each with the name of an attribute that is one floating number.
         definitions: nodes whose operator holds exact numbers, the √2 of a GELU, in place of roundings.
+        addends: those tensors that are only added to others, biases for instance.
     """
 
     tensors: frozenset[ir.Value] = frozenset()
     attributes: frozenset[tuple[ir.Node, str]] = frozenset()
     definitions: frozenset[ir.Node] = frozenset()
+    addends: frozenset[ir.Value] = frozenset()
 
 
 class StorageErrors:
@@ -60,6 +62,7 @@ class StorageErrors:
         self._amplitude = amplitude
         self._attributes = numbers.attributes
         self._definitions = numbers.definitions
+        self._addends = numbers.addends
         self._order = {value: index for index, value in enumerate(sorted(numbers.tensors, key=_name))}
 
     def tensor(self, value: ir.Value, array: Array) -> Array:
@@ -74,7 +77,7 @@ class StorageErrors:
             return array
         dtype = value.dtype or ir.DataType.FLOAT
         unit = UNIT_ROUNDOFF.get(dtype, UNIT_ROUNDOFF[ir.DataType.FLOAT])
-        size = unit * (array + SMALLEST_NORMAL.get(dtype, 0.0))
+        size = unit * (_rounded(array, value in self._addends) + SMALLEST_NORMAL.get(dtype, 0.0))
         errors = self._errors(np.random.default_rng([self._seed, index]), array.shape)
         with np.errstate(all="ignore"):
             return np.where(np.isfinite(array), array + self._amplitude * size * errors, array)
@@ -134,6 +137,18 @@ class StorageErrors:
         tail = [1] * (len(shape) - 2)
         errors = errors + _uniform(rng, (shape[0], 1, *tail)) + _uniform(rng, (1, shape[1], *tail))
         return np.asarray(errors / math.sqrt(3))
+
+
+def _rounded(array: Array, added: bool) -> Array:
+    """What the errors of numbers are relative to: themselves, and for what is added also the others' size.
+
+    A bias with a BatchNorm in it is a difference, (b − μ)·γ/√(σ² + ε) + β, that tools compute in the type in
+    which they store it: a small one has the rounding of large ones.
+    """
+    if not added or not array.size:
+        return array
+    finite = np.where(np.isfinite(array), array, 0.0)
+    return np.asarray(np.hypot(finite, np.sqrt(np.mean(np.square(finite)))))
 
 
 def _uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

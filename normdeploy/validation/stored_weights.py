@@ -26,7 +26,7 @@ import onnx_ir as ir
 from normdeploy.dtypes import Array
 from normdeploy.graph.scopes import located_nodes, scopes
 from normdeploy.reference.rounded_numbers import RoundedNumbers
-from normdeploy.validation.weight_positions import stands_as_weight, weight_attributes
+from normdeploy.validation.weight_positions import weight_attributes, weight_role
 
 _SHORTER = {
     ir.DataType.DOUBLE: (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16),
@@ -68,11 +68,10 @@ def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
         original: the model that is right.
     """
     known = _Contents(original)
-    tensors = {
-        value
+    roles = {
+        value: weight_role(value, deployed.functions)
         for value, array, dtype in _stored(deployed)
         if array not in known and known.nearly(array) is None and not _is_short(array, dtype)
-        if stands_as_weight(value, deployed.functions)
     }
     attributes = {
         (node, name)
@@ -84,7 +83,12 @@ def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
     definitions = _exact_definitions(deployed)
     if len(definitions) <= len(_exact_definitions(original)):
         definitions = set()  # the original has them, too
-    return RoundedNumbers(frozenset(tensors), frozenset(attributes), frozenset(definitions))
+    return RoundedNumbers(
+        frozenset(value for value, role in roles.items() if role is not None),
+        frozenset(attributes),
+        frozenset(definitions),
+        frozenset(value for value, role in roles.items() if role == "addend"),
+    )
 
 
 def with_rounded_weights(original: ir.Model, deployed: ir.Model) -> ir.Model:

@@ -8,6 +8,7 @@ a tensor another shape.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -33,6 +34,19 @@ _WEIGHTS: Mapping[str, frozenset[int]] = {
 }
 """Operator -> the inputs at which a number may be off by a rounding. A Pow's base may, its exponent not."""
 
+_ADDENDS: Mapping[str, frozenset[int]] = {
+    **dict.fromkeys(("Add", "Sub", "Sum"), _EVERY),
+    **dict.fromkeys(("Conv", "ConvTranspose", "FusedConv", "NhwcConv", "Gemm", "FusedGemm"), frozenset({2})),
+    **dict.fromkeys(("InstanceNormalization", "GroupNormalization", "LayerNormalization"), frozenset({2})),
+    "DeformConv": frozenset({3}),
+    "BatchNormalization": frozenset({2, 3}),
+    "SkipLayerNormalization": frozenset({3, 4}),
+    "SkipSimplifiedLayerNormalization": frozenset({3}),
+    "BiasGelu": frozenset({1}),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), frozenset({3})),
+}
+"""Operator -> those of them that are added to what the operator computes."""
+
 _MOVES: Mapping[str, frozenset[int]] = {
     **dict.fromkeys(("Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze"), frozenset({0})),
     **dict.fromkeys(("Unsqueeze", "Transpose", "Expand", "Tile", "Slice", "Split", "Pad"), frozenset({0})),
@@ -57,32 +71,36 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
 """Operator -> the attributes that may be off by a rounding."""
 
 
-def stands_as_weight(value: ir.Value, functions: Mapping[ir.OperatorIdentifier, ir.Function]) -> bool:
-    """Whether a tensor is used as a weight, and nowhere as a parameter.
+def weight_role(
+    value: ir.Value, functions: Mapping[ir.OperatorIdentifier, ir.Function]
+) -> Literal["weight", "addend"] | None:
+    """What a tensor is used as, if it is a weight and nowhere a parameter: "addend" where it is only added.
 
     Args:
         value: of a graph or a function.
         functions: of the model.
     """
-    is_weight, waiting, seen = False, [value], {value}
+    roles: set[Literal["weight", "addend"]] = set()
+    waiting, seen = [value], {value}
     while waiting:
         current = waiting.pop()
-        is_weight |= current.is_graph_output()
+        if current.is_graph_output():
+            roles.add("weight")
         for use in current.uses():
             node, index = use.node, use.idx
             function = functions.get(node.op_identifier())
             if index in _WEIGHTS.get(node.op_type, ()):
-                is_weight = True
+                roles.add("addend" if index in _ADDENDS.get(node.op_type, ()) else "weight")
                 continue
             if function is not None:
                 handed_on = [function.inputs[index]]
             elif index in _MOVES.get(node.op_type, ()):
                 handed_on = list(node.outputs)
             else:
-                return False
+                return None
             waiting += [output for output in handed_on if output not in seen]
             seen.update(handed_on)
-    return is_weight
+    return "weight" if "weight" in roles else "addend" if roles else None
 
 
 def weight_attributes(node: ir.Node) -> frozenset[str]:

@@ -47,6 +47,19 @@ def test_what_a_type_holds_with_fewer_bits_errs_more():
     assert found.std() == pytest.approx(2.0**-25, rel=0.1)
 
 
+def test_a_small_bias_errs_as_large_ones_do():
+    """What tools compute by a subtraction has the rounding of what it was subtracted from."""
+    bias = value()
+    numbers = RoundedNumbers(frozenset({bias}), addends=frozenset({bias}))
+    array = np.where(np.arange(2000) % 2, 1.0, 1e-6)
+    found = (
+        np.abs(StorageErrors(0, 1.0, numbers).tensor(bias, array) - array) / UNIT_ROUNDOFF[ir.DataType.FLOAT]
+    )
+    of_small, of_large = (np.sqrt(np.mean(np.square(found[start::2]))) for start in (0, 1))
+    assert of_small == pytest.approx(np.sqrt(0.5), rel=0.1)
+    assert of_large == pytest.approx(np.sqrt(1.5), rel=0.1)
+
+
 def test_infinities_and_other_numbers_stay():
     weight = value()
     found = StorageErrors(0, 1.0, RoundedNumbers(frozenset({weight})))
