@@ -12,6 +12,7 @@ from normdeploy.cli.options import (
     complete_file,
     completer,
     json_option,
+    max_memory_option,
     model_argument,
     output_option,
     plugins_option,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     help="Measurements to reuse, and to write again. tensorrt only.",
 )
 @timeout_option("For loading the model, and for building.", BUILD_TIMEOUT)
+@max_memory_option()
 @json_option("the record there too")
 def command(
     model: str,
@@ -56,6 +58,7 @@ def command(
     plugins: Sequence[str],
     timing_cache: str | None,
     timeout: float,
+    max_memory: int | None,
     json_path: str | None,
 ) -> None:
     """Build a TensorRT engine from MODEL.onnx, and put a record of it beside it, as ENGINE.json.
@@ -70,7 +73,9 @@ def command(
     from rich.text import Text
 
     from normdeploy.engine import build, text
+    from normdeploy.resources import limit_memory, process_limit
 
+    limit_memory(process_limit(max_memory))
     with status("building the engine"):
         record = build(
             model,
@@ -80,6 +85,7 @@ def command(
             plugins=plugins,
             timing_cache=timing_cache,
             timeout=timeout,
+            max_memory=max_memory,
         )
     wrote = Text(f"wrote {output} {text.made(record)}, and its record {output}.json")
     deliver(record, json_path, Group(wrote, text.contents(record)))

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from normdeploy.cli.options import Named, complete_file, json_option, named_axis, output_option, shapes_option
+from normdeploy.choices import WORK_TIMEOUT
+from normdeploy.cli.options import (
+    Named,
+    complete_file,
+    json_option,
+    max_memory_option,
+    named_axis,
+    output_option,
+    shapes_option,
+    timeout_option,
+)
 from normdeploy.cli.output import deliver, require_one_on_stdout, stages
 from normdeploy.cli.verb import Verb
 
@@ -32,6 +42,8 @@ def _axes_by_name(_: click.Context, __: click.Parameter, axes: Sequence[Named[in
 )
 @click.option("--opset", type=int, metavar="N", help="Of the standard operators; by default torch's own.")
 @click.option("--no-fold", is_flag=True, help="Keep every BatchNormalization.")
+@timeout_option("For a .pt2; factories have no limit.", WORK_TIMEOUT)
+@max_memory_option("a .pt2")
 @json_option("what became of each BatchNorm and LRN")
 def command(
     source: str,
@@ -40,6 +52,8 @@ def command(
     dynamic: Mapping[str, Sequence[int]],
     opset: int | None,
     no_fold: bool,
+    timeout: float,
+    max_memory: int | None,
     json_path: str | None,
 ) -> None:
     """Write a torch model as ONNX: LRN as one node, BatchNorm folded.
@@ -51,9 +65,12 @@ def command(
     from rich.text import Text
 
     from normdeploy.passes import text
-    from normdeploy.torch import export_source
+    from normdeploy.resources import limit_memory, process_limit
+    from normdeploy.torch import PROGRAM, export_source
 
     require_one_on_stdout(output=output, json=json_path)
+    if source.lower().endswith(PROGRAM):
+        limit_memory(process_limit(max_memory))
     with stages("exporting") as progress:
         report = export_source(
             source,
@@ -62,6 +79,8 @@ def command(
             dynamic=dynamic,
             opset=opset,
             fold=not no_fold,
+            timeout=timeout,
+            max_memory=max_memory,
             progress=progress,
         )
     wrote = Text(f"wrote {output}: {report.nodes_after} nodes")

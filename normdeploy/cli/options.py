@@ -152,13 +152,17 @@ def timeout_option(about: str, default: float = BACKEND_TIMEOUT) -> Decorator:
     )
 
 
-def max_memory_option() -> Decorator:
-    """--max-memory: bytes that the command may take."""
+def max_memory_option(what: str = "the model") -> Decorator:
+    """--max-memory: bytes.
+
+    Args:
+        what: the command may take them for.
+    """
     return click.option(
         "--max-memory",
         type=memory_size,
         metavar="BYTES",
-        help="That the command may take for the model, such as 4G; by default half of the machine's memory.",
+        help=f"That the command may take for {what}, such as 4G; by default half of the machine's memory.",
     )
 
 

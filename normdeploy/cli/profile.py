@@ -15,6 +15,7 @@ from normdeploy.cli.options import (
     complete_file,
     html_option,
     json_option,
+    max_memory_option,
     model_argument,
     seed_option,
     shapes_option,
@@ -85,6 +86,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 )
 @seed_option()
 @timeout_option("For loading the model, and for each run.")
+@max_memory_option()
 @json_option("the profile")
 @html_option("the profile")
 @click.pass_context
@@ -102,6 +104,7 @@ def command(
     max_regression: float | None,
     seed: int,
     timeout: float,
+    max_memory: int | None,
     json_path: str | None,
     html_path: str | None,
 ) -> None:
@@ -111,14 +114,14 @@ def command(
     crashed, timed out, or was asked for and is not available.
     """
     from normdeploy.profiling import profile
-    from normdeploy.resources import limit_memory
+    from normdeploy.resources import limit_memory, process_limit
 
     require_one_on_stdout(json=json_path, html=html_path)
     if max_latency is not None and batches is None:
         raise UsageError("--max-latency chooses among batch sizes: give them with --batch")
     if max_regression is not None and against is None and baseline is None:
         raise UsageError("--max-regression needs something to compare with: --baseline or --against")
-    limit_memory()
+    limit_memory(process_limit(max_memory))
     with progress_bar("profiling") as progress:
         result = profile(
             model,
@@ -131,6 +134,7 @@ def command(
             baseline=baseline,
             seed=seed,
             timeout=timeout,
+            max_memory=max_memory,
             progress=progress,
         )
     _deliver(result, max_latency, json_path, html_path)

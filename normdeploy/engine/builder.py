@@ -14,6 +14,7 @@ from normdeploy.backends.catalog import BACKENDS
 from normdeploy.backends.tensorrt.libraries import LIBRARIES, Library
 from normdeploy.backends.tensorrt.plugins import plugin_libraries
 from normdeploy.backends.worker_session import WorkerSession
+from normdeploy.budget import spending
 from normdeploy.choices import BUILD_TIMEOUT
 from normdeploy.engine.record import EngineRecord, sha256
 from normdeploy.engine.shapes import profile_shapes
@@ -22,6 +23,7 @@ from normdeploy.files import staged
 from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, load, model_name, on_disk
+from normdeploy.graph.strict import refused_if_invalid
 from normdeploy.inputs.declared import declared_inputs
 from normdeploy.inputs.ranges import Range
 
@@ -37,6 +39,7 @@ def build(
     plugins: Sequence[str | os.PathLike[str]] = (),
     timing_cache: str | os.PathLike[str] | None = None,
     timeout: float = BUILD_TIMEOUT,
+    max_memory: float | None = None,
 ) -> EngineRecord:
     """Build an engine from an ONNX model.
 
@@ -53,6 +56,7 @@ def build(
         timing_cache: a file of kernels' times, which is read if it is there, and written again. tensorrt-rtx
             has none, which the record notes.
         timeout: seconds that loading the model and building the engine may take each.
+        max_memory: bytes that this process may take to read the model, half of the machine's by default.
 
     Returns:
         The record: what the engine was built of, its inputs and outputs, and how each LRN is computed. It
@@ -61,7 +65,7 @@ def build(
     Raises:
         UsageError: an argument makes no sense, a plugin library is not there, or a file cannot be written.
         InputError: the model does not take a shape that is given.
-        ModelError: the model is malformed.
+        ModelError: the model is malformed; BudgetExceeded where reading it would take too much.
         BackendUnavailable: no library that can build is on this machine, or a plugin library does not load.
         BackendCrashed: the library refuses the model, or its process ended.
         BackendTimeout: it took longer than the time limit.
@@ -83,7 +87,8 @@ def build(
     if backend is not None and backend not in LIBRARIES:
         raise UsageError(f"'{backend}' builds no engines: {suggestion(backend, LIBRARIES)}")
     named = plugin_libraries(plugins)
-    ranges = profile_shapes(declared_inputs(inferred(model)), shapes or {})
+    with refused_if_invalid(model), spending(timeout, max_memory):
+        ranges = profile_shapes(declared_inputs(inferred(model)), shapes or {})
     library = _library(backend)
     libraries = named if library.takes_plugins else []
     began = time.monotonic()

@@ -22,16 +22,16 @@ _MOST_BYTES = 2**31
 
 
 @contextmanager
-def refused_if_invalid(model: ModelSource) -> Iterator[None]:
-    """Turn an error that the body stumbles over into one line about the model, if it is the model's fault.
+def refused_if_invalid(*models: ModelSource) -> Iterator[None]:
+    """Turn an error that the body stumbles over into one line about a model, if it is the model's fault.
 
     Errors of normdeploy that onnx_ir's passes have wrapped come out as they were.
 
     Args:
-        model: as the caller gave it.
+        models: that the body works on, as the caller gave them.
 
     Raises:
-        ModelError: the body failed, and ONNX's strict shape inference refuses the model.
+        ModelError: the body failed, and ONNX's strict shape inference refuses one of the models.
     """
     try:
         yield
@@ -41,10 +41,11 @@ def refused_if_invalid(model: ModelSource) -> Iterator[None]:
         cause = _cause(error)
         if isinstance(cause, NormdeployError | MemoryError):
             raise cause from None
-        problem = _problem(load(model))
-        if problem is None:
-            raise
-        raise ModelError(f"{model_name(model)}: not a valid ONNX model: {problem}") from error
+        for model in models:
+            problem = _problem(load(model))
+            if problem is not None:
+                raise ModelError(f"{model_name(model)}: not a valid ONNX model: {problem}") from error
+        raise
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -13,10 +13,12 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.backends.catalog import BACKENDS, find
+from normdeploy.budget import spending
 from normdeploy.choices import BACKEND_TIMEOUT, PROFILE_DURATION
 from normdeploy.errors import MissingDependencyError, UsageError
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, model_name, on_disk
+from normdeploy.graph.strict import refused_if_invalid
 from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.profiling.baseline import read_baseline
 from normdeploy.profiling.comparison import compare_sessions
@@ -50,6 +52,7 @@ def profile(
     baseline: str | os.PathLike[str] | None = None,
     seed: int = 0,
     timeout: float = BACKEND_TIMEOUT,
+    max_memory: float | None = None,
     progress: Progress | None = None,
 ) -> Profile:
     """Time a model in backends, each in a process of its own, in turn (see `schedule`).
@@ -65,7 +68,8 @@ def profile(
         layers: ask the runtime's own profiler too.
         baseline: the JSON of an earlier profile to compare with.
         seed: of the random inputs and the order of turns.
-        timeout: seconds that loading a model, and each run, may take.
+        timeout: seconds that reading the models may take, that loading one in a backend may, and each run.
+        max_memory: bytes that this process may take to read the models, half of the machine's by default.
         progress: is told about each turn.
 
     Returns:
@@ -90,10 +94,11 @@ def profile(
     earlier = read_baseline(baseline) if baseline is not None else None
     sources = [model] if against is None else [model, against]
     labels = _labels(sources)
-    graphs = {label: inferred(source) for label, source in zip(labels, sources, strict=True)}
-    feeds = [_feeds(graph, shapes or {}, batches, seed) for graph in graphs.values()]
-
     with ExitStack() as stack:
+        stack.enter_context(refused_if_invalid(*sources))
+        with spending(timeout, max_memory):
+            graphs = {label: inferred(source) for label, source in zip(labels, sources, strict=True)}
+            feeds = [_feeds(graph, shapes or {}, batches, seed) for graph in graphs.values()]
         paths = [stack.enter_context(on_disk(source)) for source in sources]
         timed_models = [
             stack.enter_context(TimedModel(backend, backends is not None, label, path, feed, batch))
@@ -105,8 +110,8 @@ def profile(
         if layers:
             for timed in timed_models:
                 timed.look_into_layers(_LAYER_RUNS)
-    surroundings = machine()
-    found = _described(timed_models, graphs, duration, surroundings)
+        surroundings = machine()
+        found = _described(timed_models, graphs, duration, surroundings)
     return Profile(
         model=labels[0],
         seed=seed,

@@ -16,6 +16,6 @@ except ModuleNotFoundError as error:
 
 from normdeploy.torch.export import export
 from normdeploy.torch.modules import BatchNormPerActivation, IntraChannelLRN
-from normdeploy.torch.source import export_source
+from normdeploy.torch.source import PROGRAM, export_source
 
-__all__ = ["BatchNormPerActivation", "IntraChannelLRN", "export", "export_source"]
+__all__ = ["PROGRAM", "BatchNormPerActivation", "IntraChannelLRN", "export", "export_source"]

@@ -10,6 +10,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
@@ -17,10 +18,14 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from normdeploy.errors import ExportError, UsageError
+from normdeploy.budget import require_memory, spending
+from normdeploy.errors import BudgetExceeded, ExportError, UsageError
 from normdeploy.inputs.user_code import function_of, is_function_reference, load_function, user_code
 from normdeploy.passes import OptimizationReport, Progress, silent
 from normdeploy.torch.export import Inputs, export
+
+PROGRAM = ".pt2"
+"""How the names of exported programs end."""
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
 _SAFE_MEMBER = re.compile(
@@ -40,6 +45,8 @@ def export_source(
     dynamic: Mapping[str, Sequence[int]] = MappingProxyType({}),
     opset: int | None = None,
     fold: bool = True,
+    timeout: float | None = None,
+    max_memory: float | None = None,
     progress: Progress = silent,
 ) -> OptimizationReport:
     """Export what a source names.
@@ -49,6 +56,9 @@ def export_source(
             example inputs; or the path of a `.pt2` exported program.
         path: of the file to write.
         shapes, dynamic, opset, fold, progress: see `export`.
+        timeout: seconds that reading and translating a `.pt2` may take, 600 by default. A factory, whose code
+            is the user's, has no limit.
+        max_memory: bytes that this may take, half of the machine's memory by default.
 
     Returns:
         What became of each BatchNorm and LRN.
@@ -56,6 +66,7 @@ def export_source(
     Raises:
         UsageError: a source of another form, or one that is not there.
         ExportError: a pickled file, a factory that fails, a program that would run code when loaded.
+        BudgetExceeded: an exported program that would take, or has taken, more than it may.
     """
     suffix = Path(source).suffix.lower()
     if suffix in _PICKLES:
@@ -65,14 +76,15 @@ def export_source(
         )
     program: nn.Module | ExportedProgram
     inputs: Inputs | None = None
-    if suffix == ".pt2":
-        program = load_program(Path(source))
-    else:
-        progress("building the module")
-        program, inputs = _built(source)
-    return export(
-        program, inputs, path, shapes=shapes, dynamic=dynamic, opset=opset, fold=fold, progress=progress
-    )
+    with spending(timeout, max_memory) if suffix == PROGRAM else nullcontext():
+        if suffix == PROGRAM:
+            program = load_program(Path(source))
+        else:
+            progress("building the module")
+            program, inputs = _built(source)
+        return export(
+            program, inputs, path, shapes=shapes, dynamic=dynamic, opset=opset, fold=fold, progress=progress
+        )
 
 
 def load_program(path: Path) -> ExportedProgram:
@@ -84,12 +96,16 @@ def load_program(path: Path) -> ExportedProgram:
     Raises:
         UsageError: no such file.
         ExportError: not an exported program, or one with custom objects or compiled libraries.
+        BudgetExceeded: what is in the archive takes more memory than there is.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_code(archive, path)
+            require_memory([sum(member.file_size for member in archive.infolist())], 1)
+    except MemoryError as error:
+        raise BudgetExceeded(f"{path}: unpacked, {error}") from error
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
         raise ExportError(f"{path}: not an exported program (.pt2), or a truncated one") from error
     before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
