@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from normdeploy.budget import require_memory
+from normdeploy.budget import check_budget, require_memory
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.rounding_model import (
     CORRECTLY_ROUNDED,
@@ -266,9 +266,16 @@ def atanh(x: Array) -> Array:
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
+_PIECE = 2**16
+"""Elements of which `math.erf`, which takes one at a time, is computed between two looks at the budget."""
 
 
 @operator("Erf", since=9, rounding=FUNCTION)
 def erf(x: Array) -> Array:
     """The error function (2/√π) ∫₀ˣ exp(−t²) dt."""
-    return np.asarray(_erf(x), dtype=np.float64)
+    y = np.empty(x.size)
+    flat = x.reshape(-1)
+    for start in range(0, x.size, _PIECE):
+        check_budget()
+        y[start : start + _PIECE] = _erf(flat[start : start + _PIECE])
+    return y.reshape(x.shape)

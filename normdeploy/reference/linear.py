@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from normdeploy.budget import require_memory, require_time
-from normdeploy.dtypes import Array
+from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.rounding_model import Deviation, Keywords, RoundingModel, sum_of
 from normdeploy.reference.signature import operator
 
@@ -49,8 +49,9 @@ def matmul(a: Array, b: Array) -> Array:
         rows = a.shape[-2:-1]
         columns = b.shape[-1:] if b.ndim > 1 else ()
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *rows, *columns)
-        require_memory(shape, np.result_type(a, b).itemsize)
-        require_time(math.prod(shape) * a.shape[-1])
+        dtype = np.result_type(a, b)
+        require_memory(shape, dtype.itemsize)
+        require_time(math.prod(shape) * a.shape[-1], matrices=is_floating(dtype))
     return np.asarray(np.matmul(a, b))
 
 
@@ -76,11 +77,32 @@ def _labels(equation: str, inputs: Sequence[Any]) -> tuple[Mapping[str, int], st
 @operator("Einsum", since=12, rounding=sum_of(_terms_of_einsum))
 def einsum(*inputs: Array, equation: str) -> Array:
     """Einstein's sum of products, over the labels that the equation leaves out of its result."""
+    equation = equation.replace(" ", "")
     sizes, result = _labels(equation, inputs)
     require_memory([size for label, size in sizes.items() if label in result])
-    require_time(math.prod(sizes.values()) if len(inputs) < 3 else 0)  # more of them go in pairs
-    product: Any = np.einsum(equation.replace(" ", ""), *inputs, optimize=True)
-    return np.asarray(product)
+    path: Any = np.einsum_path(equation, *inputs, optimize="greedy")[0]
+    _require_contractions(equation, path[1:], sizes, result)
+    return np.asarray(np.einsum(equation, *inputs, optimize=path))
+
+
+def _require_contractions(
+    equation: str, path: Sequence[Sequence[int]], sizes: Mapping[str, int], result: str
+) -> None:
+    """Check that there is memory and time for each step of a product of several tensors.
+
+    Args:
+        equation: as Einsum has it.
+        path: which of the tensors are multiplied; the product takes its place behind the others.
+        sizes, result: of the labels, and those that the result has.
+    """
+    operands = [set(term) & set(sizes) for term in equation.partition("->")[0].split(",")]
+    for step in path:
+        taken = set().union(*(operands[index] for index in step))
+        operands = [operand for index, operand in enumerate(operands) if index not in step]
+        kept = taken & set(result).union(*operands)
+        require_memory([sizes[label] for label in kept])
+        require_time(math.prod(sizes[label] for label in taken), matrices=len(step) == 2)
+        operands.append(kept)
 
 
 def _pivots(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation]:
@@ -101,6 +123,7 @@ _DET_ROUNDING = RoundingModel(
 @operator("Det", since=11, rounding=_DET_ROUNDING)
 def det(x: Array) -> Array:
     """The determinant of each matrix in the last two axes."""
+    require_time(x.size * x.shape[-1] / 3)
     return np.asarray(np.linalg.det(x))
 
 

@@ -21,8 +21,14 @@ def test_an_error_over_a_model_that_is_not_valid_is_the_models():
     assert isinstance(raised.value.__cause__, IndexError)
 
 
-def test_an_error_over_a_valid_model_is_ours():
-    with pytest.raises(IndexError, match="out of range"), refused_if_invalid(conv_lrn()):
+@pytest.mark.parametrize("models", [[INVALID, conv_lrn()], [conv_lrn(), INVALID]])
+def test_one_that_is_not_valid_among_several(models):
+    with pytest.raises(ModelError, match=r"not a valid ONNX model: .*pads"), refused_if_invalid(*models):
+        raise IndexError("list index out of range")
+
+
+def test_an_error_over_valid_models_is_ours():
+    with pytest.raises(IndexError, match="out of range"), refused_if_invalid(conv_lrn(), conv_lrn()):
         raise IndexError("list index out of range")
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from normdeploy import budget
 from normdeploy.budget import spending
 from normdeploy.errors import BudgetExceeded
 from normdeploy.reference import evaluate
@@ -148,3 +149,44 @@ def test_what_a_loop_keeps_from_trip_to_trip_counts():
         pytest.raises(BudgetExceeded, match="more memory than the 1 GiB allowed"),
     ):
         evaluate(parsed(body), feeds)
+
+
+class Clock:
+    """Each look at it takes `step` seconds."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def monotonic(self):
+        self.now += self.step
+        return self.now
+
+
+SLOW = {
+    "Det": ("g (float[N, N] x) => (float y) { y = Det (x) }", {"x": np.ones((3000, 3000), np.float32)}),
+    "MatMul": ("g (int32[N, N] x) => (int32 y) { y = MatMul (x, x) }",
+               {"x": np.ones((1000, 1000), np.int32)}),
+    "Einsum": ('g (float[A, B, C] x) => (float y) '
+               '{ y = Einsum <equation = "abc,ade,fbd,fce->"> (x, x, x, x) }',
+               {"x": np.ones((60, 60, 60), np.float32)}),
+}  # fmt: skip
+"""Operators whose work grows faster than what they take and give; each here is one long step of a library."""
+
+
+@pytest.mark.parametrize("op_type", SLOW)
+def test_what_would_take_too_long_is_not_begun(monkeypatch, op_type):
+    text, feeds = SLOW[op_type]
+    monkeypatch.setattr(budget, "time", Clock(0))
+    with (
+        spending(timeout=0.05),
+        pytest.raises(BudgetExceeded, match=r"multiplications take longer than the time allowed"),
+    ):
+        evaluate(parsed(text), feeds)
+
+
+@pytest.mark.parametrize("op_type", ["Erf", "Gelu"])
+def test_functions_of_one_number_at_a_time_look_at_the_budget(monkeypatch, op_type):
+    monkeypatch.setattr(budget, "time", Clock(1))
+    model = parsed(f"g (float[N] x) => (float[N] y) {{ y = {op_type} (x) }}", opsets='"": 20')
+    with spending(timeout=100), pytest.raises(BudgetExceeded, match="took longer than the 100 s"):
+        evaluate(model, {"x": np.ones(2**16 * 100, np.float32)})

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from normdeploy.errors import ExportError, UsageError
+from normdeploy.budget import seconds_left
+from normdeploy.errors import BudgetExceeded, ExportError, UsageError
 from normdeploy.torch import export_source
 
 FACTORY = """
@@ -146,6 +147,28 @@ def test_a_program_of_another_version_is_refused(program: Path, tmp_path: Path, 
         export_source(str(path), tmp_path / "out.onnx")
     assert "\n" not in str(raised.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_program_that_unpacks_to_more_than_allowed_is_refused(program: Path, tmp_path: Path) -> None:
+    path = rewritten(program, tmp_path / "bomb.pt2", {}, {"data/weights/weight_99": bytes(2**24)})
+    with pytest.raises(BudgetExceeded, match=r"bomb\.pt2: unpacked, .*--max-memory"):
+        export_source(str(path), tmp_path / "m.onnx", max_memory=2**23)
+
+
+def test_time_for_programs_and_none_for_factories(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+
+    def write(*_: object, **__: object) -> None:
+        left.append(seconds_left())
+
+    monkeypatch.setattr("normdeploy.torch.source.export", write)
+    (tmp_path / "net.py").write_text(FACTORY)
+    export_source(str(program), tmp_path / "m.onnx", timeout=50)
+    export_source(f"{tmp_path}/net.py:build", tmp_path / "m.onnx", timeout=50)
+    assert left[0] <= 50
+    assert left[1] == float("inf")
 
 
 def test_damaged_programs_are_refused(program: Path, tmp_path: Path) -> None:
