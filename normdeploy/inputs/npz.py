@@ -6,6 +6,7 @@ import math
 import os
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,11 @@ _HEADER_READERS: Mapping[
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
 }
+
+
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those that numpy.savez and numpy.savez_compressed write. Of others Python unpacks a piece of the file at a
+time, which may be gigabytes, whatever number of bytes is asked for."""
 
 
 class Column:
@@ -111,11 +117,11 @@ class NpzFile:
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise InputError(f"{self.path}: not an .npz file ({error}): save it with numpy.savez") from error
         try:
-            self.columns = {
-                name.removesuffix(".npy"): self._open(name)
-                for name in self._zip.namelist()
-                if name.endswith(".npy")
-            }
+            members = [member for member in self._zip.infolist() if member.filename.endswith(".npy")]
+            for name, times in Counter(member.filename for member in members).items():
+                if times > 1:
+                    raise self._unreadable(name.removesuffix(".npy"), f"the file holds it {times} times")
+            self.columns = {member.filename.removesuffix(".npy"): self._open(member) for member in members}
         except BaseException:
             self._stack.close()
             raise
@@ -128,8 +134,10 @@ class NpzFile:
     ) -> None:
         self._stack.close()
 
-    def _open(self, member: str) -> Column:
-        name = member.removesuffix(".npy")
+    def _open(self, member: zipfile.ZipInfo) -> Column:
+        name = member.filename.removesuffix(".npy")
+        if member.compress_type not in _COMPRESSIONS:
+            raise self._unreadable(name, "it is packed otherwise than numpy.savez_compressed does")
         try:
             stream = self._stack.enter_context(self._zip.open(member))
             reader = _HEADER_READERS.get(npy.read_magic(stream))
@@ -143,9 +151,10 @@ class NpzFile:
                 f"{self.path}: array '{name}' holds pickled Python objects, which can run code: "
                 "save plain numbers or strings"
             )
-        held = self._zip.getinfo(member).file_size - stream.tell()
+        held = member.file_size - stream.tell()
         if any(size < 0 for size in shape):
             raise InputError(f"{self.path}: the header of array '{name}' has a size below 0: save it again")
+        shape = tuple(map(int, shape))  # True is an integer to NumPy
         declared = math.prod(shape) * dtype.itemsize
         if held != declared:
             raise self._unreadable(name, f"its header says {declared} bytes, and the file holds {held}")

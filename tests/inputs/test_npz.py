@@ -67,6 +67,41 @@ def test_a_file_of_another_kind(tmp_path):
         NpzFile(path)
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_without_bound_is_refused(tmp_path, packing):
+    """A few bytes of it make gigabytes at once; corrupt or not, it is not opened."""
+    path = tmp_path / "x.npz"
+    content = io.BytesIO()
+    np.save(content, np.zeros(10))
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("x.npy", content.getvalue())
+    for damaged in (False, True):
+        if damaged:
+            path.write_bytes(path.read_bytes().replace(b"x.npy", b"x.npy\xff\xff", 1))
+        with pytest.raises(InputError, match=r"'x' .*numpy\.savez_compressed"):
+            NpzFile(path)
+
+
+def test_an_array_that_is_there_twice(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.zeros(3))
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("x.npy", archive.read("x.npy"))
+    with pytest.raises(InputError, match=r"'x' cannot be read \(the file holds it 2 times"):
+        NpzFile(path)
+
+
+def test_a_size_that_is_a_boolean(tmp_path):
+    path = tmp_path / "x.npz"
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (True, 2)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header.getvalue() + bytes(8))
+    with NpzFile(path) as file:
+        assert type(file.columns["x"].shape[0]) is int
+        assert file.columns["x"].whole().shape == (1, 2)
+
+
 def test_pickled_objects_are_refused(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, x=np.array([{"a": 1}], dtype=object))
