@@ -9,8 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Those that ask a command to end."""
+ENDING = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
+    signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU,
+    signal.SIGPOLL, signal.SIGPWR,
+)  # fmt: skip
+"""Those that end a process which does not handle them, and come from outside of it: from users, from timers,
+from batch systems, which send SIGUSR1 or SIGXCPU before time is up."""
+
+_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
+"""What Python starts with."""
 
 _pending: list[int] = []
 """What arrived while nothing may be interrupted."""
@@ -35,8 +43,8 @@ class Ended(BaseException):
 def raised() -> Iterator[None]:
     """Raise `Ended` in the main thread when one of `ENDING` arrives; afterwards the handlers are as before.
 
-    A signal that is ignored, as nohup has it for SIGHUP, stays ignored. In another thread than the main one,
-    where Python allows no handlers, this does nothing.
+    A signal that is ignored, as nohup has it for SIGHUP, stays ignored, and one that somebody handles stays
+    theirs. In another thread than the main one, where Python allows no handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,7 +52,7 @@ def raised() -> Iterator[None]:
     before = {}
     try:
         for number in ENDING:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            if signal.getsignal(number) in _DEFAULTS:
                 before[number] = signal.signal(number, _on_signal)
         yield
     finally:

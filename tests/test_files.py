@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from normdeploy import files, signals
 from normdeploy.errors import UsageError
-from normdeploy.files import scratch_folder, staged, write_text
+from normdeploy.files import is_stdout, scratch_folder, staged, write_text
 from tests.killing import killed_at_each_call, run
 
 WRITE = "import sys; from normdeploy.files import write_text; write_text(sys.argv[1], 'new' * 10_000)"
 NEW = "new" * 10_000
+CHECKOUT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 def test_a_text_is_written_and_nothing_else(tmp_path):
@@ -77,6 +83,66 @@ def test_a_killed_process_leaves_no_scratch_folder_to_the_next(tmp_path, monkeyp
         assert not list(tmp_path.glob(".normdeploy*"))  # else: a file by which tempfile tries the folder
 
 
+def test_what_a_killed_process_leaves_goes_with_the_next_file_in_the_folder(tmp_path):
+    """Whatever that file is called."""
+    code = (
+        "import os, sys; from normdeploy.files import staged\n"
+        "with staged(sys.argv[1]) as part: part.touch(); os.kill(os.getpid(), 9)"
+    )
+    assert run(code, tmp_path / "a.txt").returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    write_text(tmp_path / "b.txt", "text")
+    assert os.listdir(tmp_path) == ["b.txt"]
+
+
+class Interruption:
+    """A trace function that has a signal arrive before one instruction of the modules that it watches."""
+
+    WATCHED = (files.__file__, signals.__file__, contextlib.__file__)
+
+    def __init__(self, instruction: int) -> None:
+        self.left = instruction
+
+    def __call__(self, frame, event, _):
+        if frame.f_code.co_filename not in self.WATCHED:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signal.SIGTERM)
+        return self
+
+
+def test_a_signal_at_any_instruction_leaves_nothing(tmp_path, monkeypatch):
+    """At every third, as they are many. What it keeps from being removed is removed when Python ends."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # slow, where others use the disk
+    monkeypatch.setattr(files, "_PATIENCE_SECONDS", 0.0)  # for locks of writers that were interrupted here
+    target = tmp_path / "a.txt"
+    traced, seen, done = sys.gettrace(), set(), False
+    for instruction in range(1, 10_000, 3):
+        target.write_text("old")
+        interruption = Interruption(instruction)
+        try:
+            with signals.raised():
+                sys.settrace(interruption)
+                try:
+                    write_text(target, "new")
+                finally:
+                    sys.settrace(traced)
+            done = True
+        except signals.Ended:
+            pass
+        assert done == (interruption.left > 0), instruction
+        files._remove_all()
+        assert os.listdir(tmp_path) == ["a.txt"], instruction
+        seen.add(target.read_text())
+        if done:
+            break
+    assert seen == {"old", "new"}
+    assert done
+
+
 def test_folders_of_others_stay(tmp_path, monkeypatch):
     """Those in use, and those that only look alike."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -124,6 +190,97 @@ def test_an_existing_file_keeps_its_permissions(tmp_path, mode):
     target.chmod(mode)
     write_text(target, "new")
     assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_a_new_file_beside_an_existing_one_gets_its_permissions(tmp_path):
+    """Weights beside a private model are private."""
+    target = tmp_path / "m.onnx"
+    target.write_text("old")
+    target.chmod(0o600)
+    with staged(target) as part:
+        part.write_text("new")
+        part.with_name("m.data").write_text("data")
+    assert {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()} == {
+        "m.onnx": 0o600,
+        "m.data": 0o600,
+    }
+
+
+@pytest.mark.parametrize("through", ["itself", "link"])
+def test_a_write_protected_file_stays(tmp_path, monkeypatch, through):
+    """As the caches of DVC and git-annex are, into which links lead."""
+    (tmp_path / "cache").mkdir()
+    target = tmp_path / "cache" / "a.txt"
+    target.write_text("old")
+    target.chmod(0o444)
+    named = target
+    if through == "link":
+        named = tmp_path / "link"
+        named.symlink_to(target)
+    if os.getuid() == 0:  # root may do everything: what anybody else is told
+        monkeypatch.setattr(os, "access", lambda path, how: bool(Path(path).stat().st_mode & 0o222))
+    with pytest.raises(UsageError, match=rf"^{named}: cannot be written \(it is write-protected\)"):
+        write_text(named, "new")
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link"])
+def test_files_beside_the_main_one_are_treated_alike(tmp_path, kind):
+    """What is no file stays, and nothing is written; a link is written through."""
+    beside = tmp_path / "a.json"
+    make = {"pipe": os.mkfifo, "device": _device, "folder": os.mkdir}
+    make.get(kind, lambda path: path.symlink_to("real"))(beside)
+    before = beside.lstat().st_ino
+
+    def write() -> None:
+        with staged(tmp_path / "a") as part:
+            part.write_text("main")
+            part.with_name("a.json").write_text("beside")
+
+    if kind == "link":
+        write()
+        assert (tmp_path / "real").read_text() == "beside"
+    else:
+        with pytest.raises(UsageError, match=f"a.json: is a {kind}"):
+            write()
+        assert os.listdir(tmp_path) == ["a.json"]
+    assert beside.lstat().st_ino == before
+
+
+def test_a_lock_that_another_program_holds_does_not_hang(tmp_path, monkeypatch):
+    """`flock folder normdeploy ...`: the file is written, and what needs the lock is left to the next one."""
+    monkeypatch.setattr(files, "_PATIENCE_SECONDS", 0.0)
+    lock = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with staged(tmp_path / "a.txt", finish=lambda target: target.unlink()) as part:
+            part.write_text("text")
+    finally:
+        os.close(lock)
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("place", ["lost", "file"])
+def test_no_folder_for_temporary_files(tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / place))
+    with pytest.raises(UsageError, match=r"no folder for temporary files .*TMPDIR"), scratch_folder():
+        raise AssertionError
+
+
+def test_an_error_names_the_file_that_it_is_about(tmp_path):
+    with pytest.raises(UsageError, match=r"a.txt: cannot be written \(No such file or directory: .*lost"):
+        _copy_what_is_lost(tmp_path)
+
+
+def _copy_what_is_lost(folder: Path) -> None:
+    with staged(folder / "a.txt") as part:
+        part.write_text((folder / "lost").read_text())
+
+
+def test_a_text_that_is_not_unicode_is_written_with_escapes(tmp_path):
+    write_text(tmp_path / "a.txt", os.fsdecode(b"\xff.onnx"))
+    assert (tmp_path / "a.txt").read_text() == r"\udcff.onnx"
 
 
 def _device(path: Path) -> None:
@@ -174,10 +331,41 @@ def test_a_long_name_is_written(tmp_path):
     assert os.listdir(tmp_path) == [name]
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
-def test_standard_output(name):
-    done = subprocess.run([sys.executable, "-c", WRITE, name], capture_output=True, text=True, check=True)
-    assert done.stdout == NEW
+@pytest.mark.parametrize(
+    "name", ["-", "/dev/stdout", "/dev/fd/1", "//dev/stdout", "/dev/../dev/stdout", "/proc/self/fd/1", "link"]
+)
+@pytest.mark.parametrize("into", ["pipe", "file"])
+def test_standard_output(tmp_path, monkeypatch, name, into):
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("/dev/stdout")
+    assert is_stdout(name)
+    command = [sys.executable, "-c", WRITE, name]
+    if into == "pipe":
+        written = subprocess.run(command, capture_output=True, env=CHECKOUT, text=True, check=True).stdout
+    else:
+        with Path("out").open("w") as out:
+            subprocess.run(command, stdout=out, env=CHECKOUT, check=True)
+            assert os.fstat(out.fileno()).st_nlink == 1
+        written = Path("out").read_text()
+    assert written == NEW
+
+
+@pytest.mark.parametrize("name", ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2", "/dev/fd/63"])
+def test_another_open_stream_is_refused(tmp_path, name):
+    """The file behind it is somebody's log, and open: it would be replaced under their hands."""
+    log = tmp_path / "log"
+    with log.open("w") as err:
+        command = [sys.executable, "-c", WRITE, name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=err, env=CHECKOUT, check=False)
+        assert os.fstat(err.fileno()).st_nlink == 1
+    assert done.returncode == 1
+    assert log.read_text().endswith(f"{name}: is an open stream, not a file: name a file to write\n")
+
+
+def test_a_name_that_ends_as_folders_do_is_one(tmp_path):
+    with pytest.raises(UsageError, match="is a folder"):
+        write_text(f"{tmp_path}/new/", "text")
+    assert os.listdir(tmp_path) == []
 
 
 def _write_two(part: Path) -> None:
