@@ -54,6 +54,8 @@ def html(report: CheckReport) -> str:
     for backend in report.backends:
         if backend.first_divergence is not None:
             page.add_text(f"{backend.name}: {divergence_line(backend.localization)}")
+        for remark in backend.localization.remarks if backend.localization else ():
+            page.add_text(f"{backend.name}, localize: {remark}", "note")
     _add_backends(page, report)
     _add_outputs(page, report)
     if report.invariants is not None:

@@ -179,6 +179,7 @@ def _backend_json(backend: BackendReport) -> dict[str, Any]:
         "reason": backend.reason,
         "outputs": [output.to_json() for output in backend.outputs],
         "first_divergence": asdict(backend.first_divergence) if backend.first_divergence else None,
+        "localize_remarks": list(backend.localization.remarks) if backend.localization else [],
         "accuracy": backend.accuracy,
         "flips": backend.flips,
         "gate": backend.gate,

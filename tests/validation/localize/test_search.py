@@ -163,7 +163,10 @@ def test_a_tolerance_is_for_outputs_and_blames_no_right_node(spoiled):
     assert backend.localization.remarks == [
         "no node is wrong by more than its rounding, and neither is the model on these inputs"
     ]
-    assert backend.localization.remarks[0] in str(report)
+    (remark,) = backend.localization.remarks
+    assert remark in str(report)
+    assert remark in report.html()
+    assert report.to_json()["backends"][0]["localize_remarks"] == [remark]
     report = check(residual_network(), backends=["spoiled"], data=inputs, rtol=0, atol=1e-9, localize=True)
     assert report.backends[0].first_divergence.node == "lrn"
 
