@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +23,7 @@ from normdeploy.inputs.preprocess import Function
 from normdeploy.inputs.sources import Data, Preparation
 from normdeploy.native_support import RUNTIMES
 from normdeploy.results import Result, finite
-from normdeploy.terminal import counts_table
+from normdeploy.terminal import counts_table, stacked
 from normdeploy.validation.half_precision.findings import HalfPrecision, findings_on_data, static_findings
 from normdeploy.validation.text import warnings
 
@@ -175,9 +174,9 @@ def _layers(layers: Sequence[Normalization]) -> Table:
     table.add_column("layer", overflow="fold")
     table.add_column("trainable", justify="right")
     for layer in layers:
-        place = f"{layer.node}\n({layer.where})" if layer.where else layer.node
+        place = (layer.node, f"({layer.where})") if layer.where else (layer.node,)
         trainable = "?" if layer.trainable is None else str(layer.trainable)
-        table.add_row(escape(place), escape("\n".join(_account(layer))), trainable)
+        table.add_row(stacked(*place), stacked(*_account(layer)), trainable)
     return table
 
 

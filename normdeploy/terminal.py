@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import IO, Any
 
 from rich.box import SIMPLE
-from rich.console import (
-    Console,
-    ConsoleOptions,
-    ConsoleRenderable,
-    RenderableType,
-    RenderHook,
-    RenderResult,
-)
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.protocol import rich_cast
 from rich.segment import Segment
 from rich.table import Table
-from rich.text import Text
+from rich.text import Span, Text
 
 from normdeploy.printable import printable
 
@@ -27,32 +22,45 @@ _SHOWN_COUNTS = 15
 """Rows of a table of counts; the rarest beyond share one row."""
 
 
-class _Escaped:
-    """What another renderable gives, with its text made safe; rich's own controls stay."""
-
-    def __init__(self, content: RenderableType) -> None:
-        self._content = content
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for segment in console.render(self._content, options):
-            yield segment if segment.control else Segment(printable(segment.text), segment.style)
-
-
-class _Escaping(RenderHook):
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Escaped(content) for content in renderables]
-
-
 class SafeConsole(Console):
-    """A console that writes whatever it is given with controls escaped; takes what rich's own takes."""
+    """A console that writes whatever text it is given with controls escaped; takes what rich's own takes.
+
+    A line break in a text is escaped too: it may come from a file. Lines are texts of their own, in a Group.
+    """
 
     def __init__(self, *, file: IO[str] | None = None, **options: Any) -> None:
         super().__init__(file=file, highlight=False, **options)
-        self.push_render_hook(_Escaping())
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text of a string, which may hold markup."""
+        return super().render_str(printable(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Everything that is printed passes here, whatever it is inside of."""
+        content = rich_cast(renderable)
+        return super().render(_safe(content) if isinstance(content, Text) else content, options)
 
     def on_broken_pipe(self) -> None:
         """Leave it to the caller, as for any other output; rich would exit with code 1."""
         raise BrokenPipeError
+
+
+def _safe(text: Text) -> Text:
+    """The text with controls escaped, and its styles where they were."""
+    if text.plain.isprintable():
+        return text
+    shown = [printable(character) for character in text.plain]
+    places = [0, *accumulate(map(len, shown))]
+    safe = text.blank_copy("".join(shown))
+    safe.spans = [
+        Span(places[span.start], places[min(span.end, len(shown))], span.style) for span in text.spans
+    ]
+    return safe
+
+
+def stacked(*lines: str) -> Group:
+    """Lines one below the other, in a cell of a table; plain text."""
+    return Group(*(Text(printable(line)) for line in lines))
 
 
 def show(content: RenderableType) -> None:

@@ -57,7 +57,7 @@ def deliver(
     from normdeploy.terminal import show
 
     if json_path is not None:
-        text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
+        text = _json(result.to_json()) + "\n"
         if _is_stdout(json_path):
             click.echo(text, nl=False)
         else:
@@ -65,6 +65,11 @@ def deliver(
     taken = any(map(_is_stdout, (json_path, *others)))
     if not taken and verbosity() is not Verbosity.QUIET:
         show(result if content is None else content)
+
+
+def _json(document: object) -> str:
+    """Of ASCII only, controls escaped: JSON lets DEL stand as it is, which a terminal would obey."""
+    return json.dumps(document, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def _is_stdout(path: str | None) -> bool:

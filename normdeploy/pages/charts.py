@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normdeploy.errors import MissingDependencyError
+from normdeploy.printable import printable
 
 Svg = NewType("Svg", str)
 """An <svg> element."""
@@ -291,6 +292,7 @@ def _mark(axes: Any, marks: Mapping[str, float]) -> None:
 
 
 def _shortened(label: str, length: int = 28) -> str:
+    label = printable(label)
     return label if len(label) <= length else f"{label[: length // 2 - 1]}…{label[-length // 2 :]}"
 
 

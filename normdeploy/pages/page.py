@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as html_escape
 from typing import Literal
 
 from normdeploy.pages.charts import Svg
 from normdeploy.pages.style import CSS
+from normdeploy.printable import printable
 
 Tone = Literal["", "note", "good", "warn", "bad"]
 """How a text is meant: a colour, never the only sign."""
@@ -125,6 +126,11 @@ class Page:
         if self._in_figures:
             self._parts.append("</div>")
             self._in_figures = False
+
+
+def escape(text: str) -> str:
+    """Text that is neither markup to a browser nor a control to a terminal, where a page may be shown too."""
+    return html_escape(printable(text))
 
 
 def _element(name: str, text: str, kind: str = "") -> str:

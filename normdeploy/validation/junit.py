@@ -12,10 +12,11 @@ documentation of unit test reports have in common.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from normdeploy.printable import printable
 from normdeploy.validation import text
 
 if TYPE_CHECKING:
@@ -28,14 +29,11 @@ Outcome = Literal["failure", "error", "skipped"]
 _COUNTS: dict[str, Outcome] = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 """Attributes of a suite that count its cases."""
 
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write (section 2.2, production Char)."""
-
 
 def xml(report: CheckReport) -> str:
     """The whole document."""
     root = Element("testsuites")
-    suite = SubElement(root, "testsuite", name=_text(text.title(report)))
+    suite = SubElement(root, "testsuite", name=printable(text.title(report)))
     if report.graphs is not None:
         _add_graphs(suite, report, report.graphs)
     for backend in report.backends:
@@ -44,8 +42,8 @@ def xml(report: CheckReport) -> str:
         _add_invariant(suite, report, invariant)
     if report.verdict != "pass" and not _count(suite, "failure") + _count(suite, "error"):
         kind: Outcome = "failure" if report.verdict == "mismatch" else "error"
-        case = SubElement(suite, "testcase", classname=_text(report.model), name="verdict", time="0.000")
-        _add_outcome(case, kind, report.verdict, f"verdict: {report.verdict}", str(report))
+        case = SubElement(suite, "testcase", classname=printable(report.model), name="verdict", time="0.000")
+        _add_outcome(case, kind, report.verdict, f"verdict: {report.verdict}", str(report).splitlines())
     suite.set("tests", str(len(suite)))
     for attribute, outcome in _COUNTS.items():
         suite.set(attribute, str(_count(suite, outcome)))
@@ -55,44 +53,44 @@ def xml(report: CheckReport) -> str:
 
 
 def _add_graphs(suite: Element, report: CheckReport, graphs: Graphs) -> None:
-    classname = _text(f"{report.model}.graphs")
+    classname = printable(f"{report.model}.graphs")
     case = SubElement(suite, "testcase", classname=classname, name="agree", time="0.000")
     if not graphs.agree:
         wrong = [output for output in graphs.outputs if output.comparison.wrong]
         details = [f"{output.name}: {_errors(output)}" for output in wrong]
         line = text.divergence_line(graphs.localization)
-        _add_outcome(case, "failure", "mismatch", str(graphs), "\n".join(filter(None, [*details, line])))
+        _add_outcome(case, "failure", "mismatch", str(graphs), [*details, line])
 
 
 def _add_backend(suite: Element, report: CheckReport, backend: BackendReport) -> None:
-    classname = _text(f"{report.model}.{backend.name}")
+    classname = printable(f"{report.model}.{backend.name}")
     seconds = backend.seconds  # of the first case; the backend computes all outputs at once
     blamed = False
     for output in backend.outputs:
         case = SubElement(
-            suite, "testcase", classname=classname, name=_text(output.name), time=_seconds(seconds)
+            suite, "testcase", classname=classname, name=printable(output.name), time=_seconds(seconds)
         )
         seconds = 0.0
         if output.comparison.wrong and backend.status != "pass" and backend.gate is None:
             blamed = True
-            details = "\n".join(filter(None, [_errors(output), text.divergence_line(backend.localization)]))
+            details = [_errors(output), text.divergence_line(backend.localization)]
             _add_outcome(case, "failure", "mismatch", _wrong(output), details)
     if backend.gate is not None:
         case = SubElement(suite, "testcase", classname=classname, name="gate", time=_seconds(seconds))
         if backend.gate == "missed":
-            _add_outcome(case, "failure", "gate", backend.reason, f"gate of {report.gate}")
+            _add_outcome(case, "failure", "gate", backend.reason, [f"gate of {report.gate}"])
     elif backend.status != "pass" and not blamed:
         case = SubElement(suite, "testcase", classname=classname, name="run", time=_seconds(seconds))
-        _add_outcome(case, _outcome(backend), backend.status, backend.reason, "\n".join(backend.log))
+        _add_outcome(case, _outcome(backend), backend.status, backend.reason, backend.log)
 
 
 def _add_invariant(suite: Element, report: CheckReport, invariant: Invariant) -> None:
-    classname = _text(f"{report.model}.{invariant.backend}")
+    classname = printable(f"{report.model}.{invariant.backend}")
     name = f"invariant {invariant.name}"
     case = SubElement(suite, "testcase", classname=classname, name=name, time="0.000")
     if invariant.status != "pass":
         kinds: dict[str, Outcome] = {"broken": "failure", "skipped": "skipped"}
-        _add_outcome(case, kinds.get(invariant.status, "error"), invariant.status, invariant.reason, "")
+        _add_outcome(case, kinds.get(invariant.status, "error"), invariant.status, invariant.reason, [])
 
 
 def _outcome(backend: BackendReport) -> Outcome:
@@ -101,9 +99,9 @@ def _outcome(backend: BackendReport) -> Outcome:
     return "skipped" if backend.status == "unavailable" and not backend.requested else "error"
 
 
-def _add_outcome(case: Element, outcome: Outcome, kind: str, message: str, details: str) -> None:
-    element = SubElement(case, outcome, type=kind, message=_text(message))
-    element.text = _text(details) or None
+def _add_outcome(case: Element, outcome: Outcome, kind: str, message: str, details: Iterable[str]) -> None:
+    element = SubElement(case, outcome, type=kind, message=printable(message))
+    element.text = "\n".join(printable(line) for line in details if line) or None
 
 
 def _wrong(output: OutputReport) -> str:
@@ -125,8 +123,3 @@ def _count(suite: Element, outcome: Outcome) -> int:
 
 def _seconds(number: float) -> str:
     return f"{number:.3f}"
-
-
-def _text(content: str) -> str:
-    """Text with what XML cannot write spelled as an escape sequence: names come from the model's file."""
-    return _NOT_IN_XML.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), content)

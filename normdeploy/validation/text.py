@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from normdeploy.terminal import stacked
 from normdeploy.validation.invariants import text as invariants
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _outputs(report: CheckReport) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("backend", "status", "output", "type"):
         table.add_column(heading, overflow="fold")
-    for heading in ("max abs\nerror", "max rel\nerror", "error /\nallowed", "NaN", "Inf"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for lines in (["max abs", "error"], ["max rel", "error"], ["error /", "allowed"], ["NaN"], ["Inf"]):
+        table.add_column(stacked(*lines), justify="right", no_wrap=True)
     for backend in report.backends:
         if not _not_here(backend):
             _add_rows(table, backend)

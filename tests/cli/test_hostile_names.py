@@ -1,5 +1,6 @@
 """Names of a model that a terminal would obey, in every verb, on standard output and standard error."""
 
+import json
 import os
 import pty
 import re
@@ -14,8 +15,8 @@ from onnx import helper
 from tests.builders import FLOAT, Graph
 from tests.cli.processes import LIMIT, ROOT
 
-HOSTILE = "\x1b]0;owned\x07\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202e\x7f[bold]"
-"""Sets the title and the clipboard, clears the screen, turns the direction of writing."""
+HOSTILE = "\x1b]0;owned\x07\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202e\x7f[bold]<b>\r\nforged: pass\t"
+"""Sets the title and the clipboard, clears the screen, turns the direction of writing, adds a line."""
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 PROGRESS = re.compile(r"\x1b\[(\?25[lh]|[0-9]*[AKG]|2K|1A)")
@@ -98,8 +99,9 @@ def on_a_terminal(*given: str) -> str:
 
 def assert_harmless(text: str) -> None:
     rest = PROGRESS.sub("", COLOURS.sub("", text)).replace("\r", "")
-    bad = sorted({character for character in rest if not character.isprintable()} - set("\n\t"))
+    bad = sorted({character for character in rest if not character.isprintable()} - {"\n"})
     assert not bad, (bad, rest)
+    assert not any(line.strip().startswith("forged") for line in rest.splitlines()), rest
 
 
 @pytest.mark.parametrize("verb", ["inspect", "optimize", "check", "profile", "build"])
@@ -110,6 +112,27 @@ def test_what_every_verb_prints(run, tmp_path, verb):
     assert r"\x1b" in outcome.out + outcome.err, "nothing hostile is named: this shows nothing"
     assert_harmless(outcome.out)
     assert_harmless(outcome.err)
+
+
+@pytest.mark.parametrize("verb", ["inspect", "optimize", "check", "profile"])
+def test_json(run, tmp_path, verb):
+    path = tmp_path / f"m{HOSTILE.replace('/', '')}.onnx"
+    path.write_bytes(hostile().SerializeToString())
+    outcome = run(*arguments(verb, path, tmp_path), "--json", "-")
+    assert "owned" in str(json.loads(outcome.out))
+    assert_harmless(outcome.out)
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"), [("check", "--html"), ("check", "--junit"), ("profile", "--html")]
+)
+def test_pages(run, tmp_path, verb, option):
+    path = tmp_path / f"m{HOSTILE.replace('/', '')}.onnx"
+    path.write_bytes(hostile().SerializeToString())
+    outcome = run(*arguments(verb, path, tmp_path), option, "-")
+    assert r"\x1b" in outcome.out
+    assert "<b>" not in outcome.out
+    assert_harmless(outcome.out.replace("\xa0", ""))
 
 
 @pytest.mark.parametrize("verb", ["inspect", "optimize", "check"])
