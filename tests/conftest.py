@@ -2,6 +2,7 @@
 
 import random
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -38,3 +39,13 @@ def _own_memory_limit() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_DATA)
     yield
     resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@pytest.fixture
+def free_alarm() -> Iterator[None]:
+    """SIGALRM and its timer as Python starts with them; pytest-timeout uses both."""
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGALRM, before)
+    signal.setitimer(signal.ITIMER_REAL, *timer)

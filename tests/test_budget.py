@@ -132,16 +132,8 @@ def turn():
         pass
 
 
+@pytest.mark.usefixtures("free_alarm")
 class TestAlarm:
-    @pytest.fixture(autouse=True)
-    def nobody_else_uses_the_timer(self):
-        """pytest-timeout does."""
-        seconds, interval = signal.setitimer(signal.ITIMER_REAL, 0)
-        before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        yield
-        signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, seconds, interval)
-
     def test_python_code_that_never_looks_is_interrupted(self):
         took = r"took longer than the 0\.05 s allowed.*--timeout"
         with pytest.raises(BudgetExceeded, match=took), spending(timeout=0.05):

@@ -105,6 +105,7 @@ def test_an_output_that_a_killed_command_leaves_goes_with_the_next(good, folder)
     assert [path.name for path in folder.iterdir()] == ["out.onnx"]
 
 
+@pytest.mark.usefixtures("free_alarm")
 @pytest.mark.parametrize("kind", ENDING, ids=lambda kind: kind.name)
 def test_a_signal_is_an_exception_and_the_handlers_come_back(kind):
     before = signal.getsignal(kind)
