@@ -19,7 +19,7 @@ import onnx_ir as ir
 from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.composition import HELPERS, BodyWriter, composition
-from normdeploy.reference.fused import activated
+from normdeploy.reference.fused import fused_conv
 from normdeploy.reference.rounding_model import EXACT
 from normdeploy.reference.signature import operator
 
@@ -109,11 +109,14 @@ def conv(
     strides: Sequence[int] | None = None,
 ) -> ir.Value:
     """activation(Conv(x, w, b) + added), all in blocks."""
-    y = write(
-        "Conv",
+    y = fused_conv(
+        write,
         write("ConvInputOutOfBlocks", x, w, domain=HELPERS, group=group),
         write("FilterOutOfBlocks", w, domain=HELPERS, group=group),
         b,
+        None if added is None else _plain(write, added),
+        activation=activation,
+        activation_params=activation_params,
         auto_pad=auto_pad,
         dilations=dilations,
         group=group,
@@ -121,9 +124,7 @@ def conv(
         pads=pads,
         strides=strides,
     )
-    if added is not None:
-        y = write("Add", y, _plain(write, added))
-    return _blocks(write, activated(write, y, activation, activation_params))
+    return _blocks(write, y)
 
 
 @composition("MaxPool", domain=DOMAIN)
