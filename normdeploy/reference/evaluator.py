@@ -116,6 +116,7 @@ class Evaluator:
         outputs: Sequence[str] | None = None,
         on_node: NodeObserver | None = None,
         rounding: RandomRounding | None = None,
+        given: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """Compute the named tensors.
 
@@ -126,13 +127,14 @@ class Evaluator:
                 that they need are computed.
             on_node: sees the outputs of each node of the main graph as soon as they are computed.
             rounding: adds errors to each operation; exact without it.
+            given: tensors of the main graph by name that are taken as they are, and not computed.
 
         Returns:
             The tensors by name: float64 arrays for floating ones, arrays of the tensor's own type for others.
             The caller may change them.
 
         Raises:
-            UsageError: an output that the main graph does not have.
+            UsageError: a tensor that the main graph does not have.
             InputError: inputs that do not fit the model.
             UnsupportedOperator: a node that the reference cannot compute; found before anything runs.
             BudgetExceeded: it takes more than the budget around the call (`normdeploy.budget.spending`); in
@@ -142,9 +144,11 @@ class Evaluator:
         values = (
             [self._value(name) for name in outputs] if outputs is not None else list(self.model.graph.outputs)
         )
-        plan = self._planner.main(values)
+        known = {self._value(name): array for name, array in (given or {}).items()}
+        plan = self._planner.main(values, frozenset(known))
         frame = _Frame(None, {}, rounding, self._weights)
         frame.values.update(checked_inputs(self.model.graph, inputs))
+        frame.values.update(known)
         with one_blas_thread():
             results = _run(plan, frame, on_node)
         return {

@@ -109,17 +109,26 @@ class Planner:
         self._model = model
         self._functions: dict[ir.OperatorIdentifier, ExecutionPlan] = {}
         self._main: dict[tuple[ir.Value, ...], ExecutionPlan] = {}
+        self._part: tuple[tuple[tuple[ir.Value, ...], frozenset[ir.Value]], ExecutionPlan] | None = None
 
-    def main(self, outputs: Sequence[ir.Value]) -> ExecutionPlan:
+    def main(self, outputs: Sequence[ir.Value], given: frozenset[ir.Value] = frozenset()) -> ExecutionPlan:
         """How to compute tensors of the main graph.
+
+        Args:
+            outputs: those tensors.
+            given: tensors that are known. Of the plans of such parts of the graph the last one is kept.
 
         Raises:
             UnsupportedOperator: a node that they need, at any depth, is not an operator of the reference.
         """
-        key = tuple(outputs)
+        graph, opsets, key = self._model.graph, self._model.opset_imports, tuple(outputs)
+        if given:
+            if self._part is None or self._part[0] != (key, given):
+                plan = self._plan(graph, graph.inputs, outputs, opsets, given=given)
+                self._part = (key, given), plan
+            return self._part[1]
         if key not in self._main:
-            graph = self._model.graph
-            self._main[key] = self._plan(graph, graph.inputs, outputs, self._model.opset_imports)
+            self._main[key] = self._plan(graph, graph.inputs, outputs, opsets)
         return self._main[key]
 
     def _function(self, function: ir.Function) -> ExecutionPlan:
@@ -147,12 +156,13 @@ class Planner:
         outputs: Sequence[ir.Value],
         opsets: _Opsets,
         defaults: Attributes | None = None,
+        given: frozenset[ir.Value] = frozenset(),
     ) -> ExecutionPlan:
-        wanted, needed = set(outputs), []
+        wanted, needed = set(outputs) - given, []
         for node in reversed(list(nodes)):  # the checker has made sure that the order is topological
             if wanted.intersection(node.outputs):
                 needed.append(node)
-                wanted.update(_reads(node))
+                wanted.update(value for value in _reads(node) if value not in given)
         needed.reverse()
         releases = _releases(needed, inputs, outputs)
         planned = [

@@ -37,6 +37,23 @@ def test_outputs_by_default_and_any_tensor_on_request():
     assert results["x"].dtype == np.float64
 
 
+def test_tensors_that_are_given_are_not_computed():
+    seen = []
+    evaluator, x = Evaluator(parsed(CHAIN)), {"x": np.full((1, 3), 8.0)}
+    results = evaluator.run(
+        x,
+        ["doubled", "y"],
+        lambda node, values: seen.append(node.op_type),
+        given={"root": np.full((1, 3), 7.0)},
+    )
+    assert seen == ["Add", "Neg"]
+    assert results["doubled"].tolist() == [[16.0] * 3]
+    assert results["y"].tolist() == [[-7.0] * 3]
+    assert evaluator.run(x)["y"].tolist() == [[-4.0] * 3]
+    with pytest.raises(UsageError, match="the model has no tensor 'z' in its main graph"):
+        evaluator.run(x, given={"z": np.zeros(1)})
+
+
 def test_floating_tensors_are_float64_and_others_keep_their_type():
     model = parsed("""
     g (float16[2] h, bfloat16[2] b, int32[2] i, bool[2] t, string[2] s)

@@ -57,6 +57,21 @@ def test_a_plan_is_made_once():
     assert planner.main(model.graph.outputs) is planner.main(model.graph.outputs)
 
 
+def test_of_the_plans_of_parts_the_last_is_kept():
+    model = load(parsed(CHAIN))
+    planner, outputs = Planner(model), model.graph.outputs
+    doubled, root = (node.outputs[0] for node in list(model.graph)[:2])
+    part = planner.main(outputs, frozenset([root]))
+    assert [item.node.op_type for item in part.nodes] == ["Neg"]
+    assert planner.main(outputs, frozenset([root])) is part
+    assert [item.node.op_type for item in planner.main(outputs, frozenset([doubled])).nodes] == [
+        "Sqrt",
+        "Neg",
+    ]
+    assert planner.main(outputs, frozenset([root])) is not part
+    assert len(planner.main(outputs).nodes) == 3
+
+
 FUNCTIONS = """
 <domain: "local", opset_import: ["": 21, "local": 1]>
 Scale <factor: float = 3.0> (a) => (b) { f = Constant <value_float: float = @factor> ()  b = Mul (a, f) }
