@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,29 +23,34 @@ class DeclaredInput:
         name: its name.
         dtype: of its elements; object for strings.
         dims: its shape; None where not even the rank is known.
+        alias: what a reference calls it, where that is another name; data may have either.
     """
 
     name: str
     dtype: np.dtype[Any]
     dims: tuple[Dim, ...] | None
+    alias: str | None = None
 
     def __str__(self) -> str:
         return f"{self.dtype} {format_dims(self.dims)}"
 
 
-def declared_inputs(model: ir.Model) -> list[DeclaredInput]:
+def declared_inputs(
+    model: ir.Model, aliases: Mapping[str, str] = MappingProxyType({})
+) -> list[DeclaredInput]:
     """The inputs that a caller has to give, in the graph's order: those without an initializer.
 
     Args:
         model: a loaded model.
+        aliases: names of inputs -> what a reference calls them.
 
     Raises:
         ModelError: an input that is not a tensor of a known type.
     """
-    return [_declared(value) for value in required_inputs(model.graph)]
+    return [_declared(value, aliases.get(str(value.name))) for value in required_inputs(model.graph)]
 
 
-def _declared(value: ir.Value) -> DeclaredInput:
+def _declared(value: ir.Value, alias: str | None) -> DeclaredInput:
     if value.dtype is None or not isinstance(value.type, ir.TensorType):
         raise ModelError(
             f"input '{value.name}' is {value.type or 'of unknown type'}: only tensors can be checked"
@@ -53,7 +59,7 @@ def _declared(value: ir.Value) -> DeclaredInput:
     if value.shape is not None:
         dims = dims_of(value.shape)
     dtype = np.dtype(object) if value.dtype == ir.DataType.STRING else np.dtype(value.dtype.numpy())
-    return DeclaredInput(str(value.name), dtype, dims)
+    return DeclaredInput(str(value.name), dtype, dims, alias)
 
 
 def with_shapes(inputs: Sequence[DeclaredInput], shapes: Mapping[str, Sequence[int]]) -> list[DeclaredInput]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ _BATCH_ROWS = 64
 """Samples of one batch at most where the model leaves its size open, so that progress is shown."""
 
 Arrays = Mapping[str, Array]
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,19 @@ def is_label(inputs: Sequence[DeclaredInput], name: str) -> bool:
         name: of the array.
     """
     return name == LABELS and all(declared.name != LABELS for declared in inputs)
+
+
+def under_names(inputs: Sequence[DeclaredInput], arrays: Mapping[str, Held]) -> dict[str, Held]:
+    """Arrays by the model's names, where they are all there, or all of the reference's.
+
+    Args:
+        inputs: what the model declares.
+        arrays: by either's names.
+    """
+    names = {declared.alias or declared.name: declared.name for declared in inputs}
+    if all(name in arrays for name in names.values()) or not all(name in arrays for name in names):
+        return dict(arrays)
+    return {names.get(name, name): array for name, array in arrays.items()}
 
 
 def require_names(inputs: Sequence[DeclaredInput], names: Iterable[str], origin: str) -> None:
@@ -121,7 +136,8 @@ def grouped(
     """
     joinable = has_sample_axis(inputs) and all(declared.dims for declared in inputs) and bool(inputs)
     waiting: list[tuple[str, dict[str, Array]]] = []
-    for origin, arrays in sets:
+    for origin, given in sets:
+        arrays = under_names(inputs, given)
         require_names(inputs, arrays, origin)
         batch = with_sample_axis(inputs, arrays, origin)
         if waiting and _form(batch) != _form(waiting[0][1]):

@@ -11,7 +11,7 @@ import numpy as np
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
 from normdeploy.inputs.declared import DeclaredInput, has_sample_axis
-from normdeploy.inputs.pieces import LABELS, Arrays, Piece, with_sample_axis
+from normdeploy.inputs.pieces import LABELS, Arrays, Piece, under_names, with_sample_axis
 from normdeploy.inputs.user_code import array_of, arrays_of, load_function, user_code
 
 Function = Callable[[Any], Any]
@@ -66,7 +66,7 @@ class Preprocess:
     def _arrays(self, result: object, origin: str) -> dict[str, Array]:
         """The result by the inputs' names: an array alone is that of the only input."""
         if isinstance(result, Mapping):
-            return arrays_of(result, origin)
+            return under_names(self._inputs, arrays_of(result, origin))
         array = array_of(result, origin)
         if len(self._inputs) != 1:
             raise InputError(

@@ -6,24 +6,29 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError, UsageError
 from normdeploy.graph.shapes import format_dims
+from normdeploy.inputs.conversion import as_declared, cast_remark, require_type
 from normdeploy.inputs.declared import DeclaredInput, bind, has_sample_axis
 from normdeploy.inputs.generated import batch_names, random_array, resolved_shape
 from normdeploy.inputs.npz import Column
-from normdeploy.inputs.pieces import LABELS, Piece, Source, is_label, require_names, rows_per_batch
+from normdeploy.inputs.pieces import (
+    LABELS,
+    Piece,
+    Source,
+    is_label,
+    require_names,
+    rows_per_batch,
+    under_names,
+)
 from normdeploy.inputs.sources import Data, Preparation, open_source
 
 DEFAULT_SAMPLES = 8
 """Generated ones. Each magnitude of `generated` comes twice at least: one alone could be an easy case."""
-
-_SHORT_FLOATS = ("bfloat16", "float16")
-"""Types of inputs that float32 data is cast to: few people save data in them."""
 
 
 @dataclass(frozen=True)
@@ -144,14 +149,14 @@ def _of_source(inputs: Sequence[DeclaredInput], source: Source, samples: int | N
 
 def _given(inputs: Sequence[DeclaredInput], piece: Piece, samples: int | None, remarks: list[str]) -> Samples:
     """The samples of one piece; what is remarkable is added to the remarks."""
-    columns, source = piece.columns, piece.origin
+    columns, source = under_names(inputs, piece.columns), piece.origin
     labels = columns.get(LABELS) if is_label(inputs, LABELS) else None
     arrays = {name: column for name, column in columns.items() if column is not labels}
     require_names(inputs, arrays, source)
     by_sample = has_sample_axis(inputs)
     _check_arrays(inputs, arrays, by_sample, source)
     for declared in inputs:
-        remark = _cast_remark(arrays[declared.name].dtype, declared)
+        remark = cast_remark(arrays[declared.name].dtype, declared)
         if remark and remark not in remarks:
             remarks.append(remark)
     shapes = [arrays[declared.name].shape for declared in inputs]
@@ -180,11 +185,7 @@ def _check_arrays(
     sizes: dict[str, int] = {}
     for declared in inputs:
         column = arrays[declared.name]
-        if not _same_type(column.dtype, declared.dtype):
-            raise InputError(
-                f"{source}: array '{declared.name}' has type {column.dtype}, and the model takes "
-                f"{declared}: convert it with .astype({_type_name(declared.dtype)!r})"
-            )
+        require_type(column.dtype, declared, source)
         if declared.dims is None:
             continue
         skip = 1 if by_sample and declared.dims else 0
@@ -207,45 +208,6 @@ def _require_elements(inputs: Sequence[DeclaredInput], shapes: Iterable[Sequence
         )
 
 
-def _same_type(given: np.dtype[Any], declared: np.dtype[Any]) -> bool:
-    if declared.kind == "O":
-        return given.kind in "OSUT"
-    if declared.kind == "V" and given.kind == "V":  # numpy.save forgets the names of ml_dtypes' types
-        return given.itemsize == declared.itemsize
-    return given.newbyteorder("=") in (declared, np.float32 if _is_short(declared) else declared)
-
-
-def _is_short(dtype: np.dtype[Any]) -> bool:
-    return dtype.name in _SHORT_FLOATS
-
-
-def _cast_remark(given: np.dtype[Any], declared: DeclaredInput) -> str:
-    """Says that data is cast, where it is; else empty."""
-    if given.newbyteorder("=") == np.float32 and _is_short(declared.dtype):
-        return f"the data of '{declared.name}' is cast from float32 to {declared.dtype.name}"
-    return ""
-
-
-def _type_name(dtype: np.dtype[Any]) -> str:
-    return "str" if dtype.kind == "O" else dtype.name
-
-
-def _as_declared(array: Array, declared: DeclaredInput, source: str) -> Array:
-    if declared.dtype.kind == "O":
-        return array.astype(object)
-    if array.dtype.kind == "V":
-        return array.view(declared.dtype)
-    with np.errstate(over="ignore"):
-        cast = array.astype(declared.dtype, copy=False)
-    if _cast_remark(array.dtype, declared) and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
-        largest = np.max(np.abs(array), initial=0.0, where=np.isfinite(array))
-        raise InputError(
-            f"{source}: '{declared.name}' reaches {largest:.6g}, which {declared.dtype.name} cannot hold: "
-            "scale the data"
-        )
-    return cast
-
-
 def _label_count(labels: Column, source: str) -> int:
     if len(labels.shape) != 1 or labels.dtype.kind not in "iu":
         raise InputError(
@@ -262,7 +224,7 @@ def _one_batch(
         raise InputError(
             f"{source}: has 'labels', but the model's inputs have no common first axis for samples"
         )
-    whole = {item.name: _as_declared(arrays[item.name].whole(), item, source) for item in inputs}
+    whole = {item.name: as_declared(arrays[item.name].whole(), item, source) for item in inputs}
     return Samples(1, iter([Batch(whole, 1)]))
 
 
@@ -285,5 +247,5 @@ def _batches(
                 array = arrays[declared.name].rows(size)
                 if fixed and size < rows:
                     array = np.concatenate([array, np.repeat(array[-1:], rows - size, axis=0)])
-            batch[declared.name] = _as_declared(array, declared, source)
+            batch[declared.name] = as_declared(array, declared, source)
         yield Batch(batch, size, None if labels is None else labels.rows(size))

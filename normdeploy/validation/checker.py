@@ -107,8 +107,8 @@ def check(
         raise UsageError(f"timeout must be above 0, got {timeout}")
     libraries = plugin_libraries(plugins)
     chosen = [find(name).with_plugins(libraries) for name in dict.fromkeys(backends or BACKENDS)]
-    deployed, original, remarks = paired_models(model, reference, map)
-    declared = declared_inputs(deployed)
+    deployed, original, pairing = paired_models(model, reference, map)
+    declared = declared_inputs(deployed, pairing.inputs)
     usual, ranges = usual_shapes(declared, shapes or {})
     if ranges and not invariants:
         raise UsageError("a range of shapes is for the invariants: give one shape, or --invariants too")
@@ -141,7 +141,7 @@ def check(
         environment=environment(),
         half_precision=watch.findings() if watch else (),
         gate=gate,
-        remarks=[*remarks, *runs.remarks, *opened.remarks],
+        remarks=[*pairing.remarks, *runs.remarks, *opened.remarks],
         graphs=compared,
         invariants=asked,
     )

@@ -16,7 +16,7 @@ from normdeploy.inputs.samples import Samples
 from normdeploy.reference import Evaluator
 from normdeploy.validation.gate import Gate
 from normdeploy.validation.judge import Judge
-from normdeploy.validation.pairing import pair_interfaces
+from normdeploy.validation.pairing import Pairing, pair_interfaces
 from normdeploy.validation.tolerance import Tolerance
 
 
@@ -55,10 +55,15 @@ class Examinee:
         """Whether the model that is right is another file."""
         return self.original is not self.deployed
 
+    @property
+    def is_computable(self) -> bool:
+        """Whether the reference computes the deployed graph itself, and no stand-in (see `computable`)."""
+        return self.judge.deployed is self.deployed
+
 
 def paired_models(
     model: ModelSource, reference: ModelSource | None, names: Mapping[str, str] | None
-) -> tuple[ir.Model, ir.Model, list[str]]:
+) -> tuple[ir.Model, ir.Model, Pairing]:
     """The deployed model and the reference under its names; the same object twice without a reference.
 
     Args:
@@ -67,21 +72,21 @@ def paired_models(
         names: the deployed model's names of inputs and outputs -> the reference's, where they differ.
 
     Returns:
-        Both, and a line for each name that differs in the reference's file.
+        Both, and the names that differ in the reference's file.
 
     Raises:
         NormdeployError: models that are not valid, interfaces that do not match, names without a reference.
     """
     deployed = inferred(model)
-    original, remarks = deployed, []
+    original, pairing = deployed, Pairing()
     if reference is not None:
         original = load(reference)
         if original is reference:
             original = original.clone()
-        remarks = pair_interfaces(deployed, original, names or {})
+        pairing = pair_interfaces(deployed, original, names or {})
     elif names:
         raise UsageError("map tells the names of a reference: give --reference too")
     for value in deployed.graph.outputs:
         if value.type is not None and not isinstance(value.type, ir.TensorType):
             raise ModelError(f"output '{value.name}' is {value.type}: only tensors can be checked")
-    return deployed, original, remarks
+    return deployed, original, pairing

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
@@ -11,8 +12,31 @@ from normdeploy.graph.initializers import required_inputs
 from normdeploy.graph.scopes import subgraphs
 
 
-def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, str]) -> list[str]:
+@dataclass(frozen=True)
+class Pairing:
+    """Names that differ: the deployed model's -> the reference's.
+
+    Args:
+        inputs, outputs: of either kind.
+    """
+
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each pair."""
+        return [
+            f"{what} '{new}' stands for '{old}' of the reference"
+            for what, pairs in (("input", self.inputs), ("output", self.outputs))
+            for new, old in pairs.items()
+        ]
+
+
+def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, str]) -> Pairing:
     """Give the reference's inputs and outputs the names that they have in the deployed model.
+
+    Its outputs get the deployed model's order, too.
 
     Names that are the same stand for each other, then those that `names` tells, then the only input and the
     only output of either. An input of the deployed model that nothing reads needs no partner: onnxruntime
@@ -24,7 +48,7 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
         names: the deployed model's name -> the reference's.
 
     Returns:
-        A remark for each pair whose names differ.
+        The pairs whose names differ.
 
     Raises:
         UsageError: a name that neither an input nor an output has, or one that is told twice.
@@ -37,18 +61,18 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
             raise UsageError(
                 f"map: a name of the reference stands for two of the model: '{old}' for '{other}' and '{new}'"
             )
-    remarks: list[str] = []
+    differing = Pairing()
     renamed: dict[ir.Value, str] = {}
     read, unread = _inputs(deployed.graph, {str(value.name) for value in required_inputs(original.graph)})
-    for what, ours, theirs in (
-        ("inputs", read, required_inputs(original.graph)),
-        ("outputs", deployed.graph.outputs, original.graph.outputs),
+    for what, ours, theirs, found in (
+        ("inputs", read, required_inputs(original.graph), differing.inputs),
+        ("outputs", deployed.graph.outputs, original.graph.outputs, differing.outputs),
     ):
         pairs = _paired(what, [str(v.name) for v in ours], [str(v.name) for v in theirs], left)
         values = {str(value.name): value for value in theirs}
         for new, old in pairs.items():
             if new != old:
-                remarks.append(f"{what[:-1]} '{new}' stands for '{old}' of the reference")
+                found[new] = old
                 if renamed.setdefault(values[old], new) != new:
                     raise InputError(f"'{old}' is input and output of the reference, and has two names here")
     if left:
@@ -62,7 +86,8 @@ def pair_interfaces(deployed: ir.Model, original: ir.Model, names: Mapping[str, 
         original.graph.inputs.append(ignored)
         renamed[ignored] = str(value.name)
     _rename(original, renamed)
-    return remarks
+    _reorder(original.graph.outputs, [value.name for value in deployed.graph.outputs])
+    return differing
 
 
 def _inputs(graph: ir.Graph, partners: set[str]) -> tuple[list[ir.Value], list[ir.Value]]:
@@ -106,6 +131,10 @@ def _rename(model: ir.Model, names: Mapping[ir.Value, str]) -> None:
             value.name = fresh
     for value, name in names.items():
         value.name = name
+
+
+def _reorder(outputs: MutableSequence[ir.Value], names: Sequence[str | None]) -> None:
+    outputs[:] = sorted(outputs, key=lambda value: names.index(value.name))
 
 
 def _values(model: ir.Model) -> Iterator[ir.Value]:

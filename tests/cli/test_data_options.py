@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from normdeploy.cli.data_options import channel_numbers, image_size
-from tests.builders import classifier, conv_lrn
+from tests.builders import classifier, conv_lrn, parsed
 
 DIGITS = Path(__file__).parents[2] / "models" / "digits"
 MODEL = (DIGITS / "digits.onnx", "--reference", DIGITS / "original.onnx", "--backend", "onnxruntime")
@@ -213,3 +213,39 @@ def test_gates_that_cannot_be_judged(run, flipping, good):
     run("check", model, "--max-flips", "few").assert_refused(
         "max flips is a number of samples or a percentage"
     )
+
+
+def all_renamed(tmp_path):
+    """A model of two inputs and two outputs, and its original, which has other names and another order."""
+
+    files = {
+        "new.onnx": "g (float[N, 2] a, float[N, 2] b) => (float[N, 2] sum, float[N, 2] minus) "
+        "{ sum = Add (a, b) minus = Sub (a, b) }",
+        "old.onnx": "g (float[N, 2] c, float[N, 2] d) => (float[N, 2] less, float[N, 2] more) "
+        "{ less = Sub (c, d) more = Add (c, d) }",
+    }
+    for name, text in files.items():
+        onnx.save(parsed(text), tmp_path / name)
+    names = [part for pair in ("a=c", "b=d", "sum=more", "minus=less") for part in ("--map", pair)]
+    return (tmp_path / "new.onnx", "--reference", tmp_path / "old.onnx", "--backend", "onnxruntime", *names)
+
+
+def test_data_may_have_the_names_of_either_model(run, tmp_path):
+    """However it is given; float64 is cast."""
+    model = all_renamed(tmp_path)
+    arrays = np.arange(6.0).reshape(3, 2), np.ones((3, 2))
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "import numpy as np\n"
+        "def load():\n    yield dict(c=np.ones(2), d=np.zeros(2))\n"
+        "def same(arrays):\n    return {'c': arrays['a'], 'd': arrays['b']}\n"
+    )
+    for names in (("a", "b"), ("c", "d")):
+        np.savez(tmp_path / f"{names[0]}.npz", **dict(zip(names, arrays, strict=True)))
+    expected = report(run, tmp_path, *model, "--data", tmp_path / "a.npz")
+    assert [output["name"] for output in expected["backends"][0]["outputs"]] == ["sum", "minus"]
+    assert "the data of 'a' is cast from float64 to float32" in expected["remarks"]
+    assert report(run, tmp_path, *model, "--data", tmp_path / "c.npz") == expected
+    preprocessed = ("--data", tmp_path / "a.npz", "--preprocess", f"{code}:same")
+    assert report(run, tmp_path, *model, *preprocessed) == expected
+    assert report(run, tmp_path, *model, "--data", f"{code}:load")["verdict"] == "pass"

@@ -5,7 +5,7 @@ import pytest
 
 from normdeploy.errors import InputError
 from normdeploy.inputs.declared import DeclaredInput
-from normdeploy.inputs.pieces import grouped, rows_per_batch
+from normdeploy.inputs.pieces import grouped, rows_per_batch, under_names
 
 F32 = np.dtype(np.float32)
 
@@ -69,3 +69,20 @@ def test_batches_of_open_size_are_limited_in_rows_and_bytes():
     assert rows_per_batch(small, {"x": (1000, 3)}) == (64, False)
     assert rows_per_batch(large, {"x": (1000, 2**16)}) == (4, False)
     assert rows_per_batch([DeclaredInput("x", F32, (7, 3))], {"x": (1000, 3)}) == (7, True)
+
+
+def test_arrays_may_have_the_names_of_the_reference():
+    """All of either's, since a name may stand for another input in the other model."""
+    inputs = [
+        DeclaredInput("a", F32, ("N", 1), alias="b"),
+        DeclaredInput("b", F32, ("N", 2), alias="c"),
+        DeclaredInput("d", F32, ("N", 3)),
+    ]
+    deployed = {"a": "A", "b": "B", "d": "D", "labels": "L"}
+    assert under_names(inputs, deployed) == deployed
+    assert under_names(inputs, {"b": "A", "c": "B", "d": "D", "labels": "L"}) == deployed
+    mixed = {"a": "A", "c": "B", "d": "D"}
+    assert under_names(inputs, mixed) == mixed
+    assert shapes(inputs, {"b": ones(1), "c": ones(2), "d": ones(3)}) == [
+        {"a": (1, 1), "b": (1, 2), "d": (1, 3)}
+    ]

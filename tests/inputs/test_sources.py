@@ -188,7 +188,7 @@ def test_a_factory(tmp_path):
         ("{'z': 1}", "item 0: array 'z' is no input of the model"),
         ("{}", "item 0: there is no array 'x'"),
         ("{'x': np.ones((1, 1, 4, 5), 'float32')}", r"item 0: array 'x' has shape \[1, 1, 4, 5\]"),
-        ("{'x': np.ones((1, 4, 4))}", "item 0: array 'x' has type float64"),
+        ("{'x': np.ones((1, 4, 4), 'int64')}", "item 0: array 'x' has type int64"),
     ],
 )
 def test_a_factory_whose_arrays_do_not_fit(tmp_path, arrays, message):

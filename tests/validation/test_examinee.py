@@ -16,19 +16,19 @@ def test_a_reference_is_another_file():
 
 
 def test_without_a_reference_the_model_is_right():
-    deployed, original, remarks = paired_models(unary("Relu", ["N", 2]), None, None)
+    deployed, original, pairing = paired_models(unary("Relu", ["N", 2]), None, None)
     assert original is deployed
-    assert remarks == []
+    assert pairing.remarks == []
     with pytest.raises(UsageError, match="map tells the names of a reference"):
         paired_models(unary("Relu", ["N", 2]), None, {"x": "x"})
 
 
 def test_a_reference_gets_the_models_names_and_the_callers_stays():
     given = load(parsed("g (float[N, 2] old) => (float[N, 2] out) { out = Relu (old) }"))
-    _, original, remarks = paired_models(unary("Relu", ["N", 2]), given, None)
+    _, original, pairing = paired_models(unary("Relu", ["N", 2]), given, None)
     assert [value.name for value in original.graph.inputs] == ["x"]
     assert [value.name for value in given.graph.inputs] == ["old"]
-    assert remarks == [
+    assert pairing.remarks == [
         "input 'x' stands for 'old' of the reference",
         "output 'y' stands for 'out' of the reference",
     ]

@@ -20,8 +20,8 @@ OTHERS = TWO.replace("difference", "minus").replace("sum", "plus")
 def paired(ours, theirs, **names):
     """The reference under the deployed model's names, and the remarks."""
     original = load(parsed(theirs))
-    remarks = pair_interfaces(load(parsed(ours)), original, names)
-    return original, remarks
+    pairing = pair_interfaces(load(parsed(ours)), original, names)
+    return original, pairing.remarks
 
 
 def interface(model):
@@ -48,6 +48,15 @@ def test_told_names():
     original, remarks = paired(TWO, OTHERS, sum="plus", difference="minus")
     assert interface(original) == ["a", "b", "sum", "difference"]
     assert len(remarks) == 2
+
+
+def test_outputs_have_the_order_of_the_deployed_model():
+    swapped = OTHERS.replace("float[N] plus, float[N] minus", "float[N] minus, float[N] plus")
+    original, _ = paired(TWO, swapped, sum="plus", difference="minus")
+    assert interface(original) == ["a", "b", "sum", "difference"]
+    found = Evaluator(original).run({"a": np.float32([3]), "b": np.float32([1])})
+    assert list(found) == ["sum", "difference"]
+    assert (found["sum"], found["difference"]) == (4, 2)
 
 
 def test_names_may_be_exchanged():

@@ -103,12 +103,12 @@ def reduce(
         raise UsageError("-o has to name a file: several are written beside each other")
     found = None if backend is None else find(backend).with_plugins(plugin_libraries(plugins))
     terms = Terms(given_tolerance(rtol, atol), seed, timeout)
-    deployed, original, _ = paired_models(model, reference, map)
+    deployed, original, pairing = paired_models(model, reference, map)
     infer(original)
     target = resolved_target(output)
     _refuse_overwriting(SmallFiles(target, has_original=True), model, reference, data)
     tell = progress or (lambda doing: None)
-    inputs = with_shapes(declared_inputs(deployed), shapes or {})
+    inputs = with_shapes(declared_inputs(deployed, pairing.inputs), shapes or {})
     with staged(output) as part, scratch_folder() as folder, on_disk(model) as path:
         subjects: list[Subject] = []
         if reference is not None:
