@@ -18,6 +18,7 @@ LAYERS = (
     {"backends"},
     {"plugin"},
     {"inputs"},
+    {"kernels"},
     {"reference"},
     {"graph"},
     {"environment", "results"},

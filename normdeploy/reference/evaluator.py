@@ -16,8 +16,8 @@ from normdeploy.errors import BudgetExceeded, ModelError, UnsupportedOperator, U
 from normdeploy.graph.io import ModelSource, load
 from normdeploy.reference.dtypes import widen
 from normdeploy.reference.execution_plan import Attributes, ExecutionPlan, PlannedNode, Planner
+from normdeploy.reference.inexact import InexactArithmetic
 from normdeploy.reference.inputs import checked_inputs
-from normdeploy.reference.rounding import RandomRounding
 from normdeploy.reference.signature import Body, Missing, TensorSequence, Value
 from normdeploy.reference.threads import one_blas_thread
 from normdeploy.resources import physical_memory
@@ -115,7 +115,7 @@ class Evaluator:
         inputs: Mapping[str, Array],
         outputs: Sequence[str] | None = None,
         on_node: NodeObserver | None = None,
-        rounding: RandomRounding | None = None,
+        rounding: InexactArithmetic | None = None,
         given: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """Compute the named tensors.
@@ -188,7 +188,7 @@ class _Frame:
         self,
         parent: _Frame | None,
         attributes: Attributes,
-        rounding: RandomRounding | None,
+        rounding: InexactArithmetic | None,
         weights: _Weights,
     ) -> None:
         self.parent = parent
