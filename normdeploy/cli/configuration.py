@@ -125,17 +125,20 @@ class Configuration:
         if isinstance(value, list) and not option.multiple and not joined:
             raise click.BadParameter("takes one value, not a list")
         given = value if isinstance(value, list) else [value]
-        for each in given:
-            if isinstance(each, bool) or not isinstance(each, str | int | float):
-                raise click.BadParameter(f"{each!r} is neither text nor a number")
-        texts = [self._beside(ctx, option, str(each)) for each in given]
+        texts = [self._text(ctx, option, each) for each in given]
         if joined:
             return ",".join(texts)
         return texts if option.multiple else texts[0]
 
-    def _beside(self, ctx: click.Context, option: click.Option, text: str) -> str:
-        names_a_file = any(item.type == "file" for item in option.shell_complete(ctx, ""))
-        return os.path.join(self.path.parent, text) if names_a_file and text != _STDOUT else text
+    def _text(self, ctx: click.Context, option: click.Option, value: object) -> str:
+        """A value as text; a file is looked for beside the configuration."""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise click.BadParameter(f"{value!r} is neither text nor a number")
+        if not any(item.type == "file" for item in option.shell_complete(ctx, "")):
+            return str(value)
+        if not isinstance(value, str):
+            raise click.BadParameter(f"names a file: {value!r} has to be text, in quotes")
+        return os.path.join(self.path.parent, value) if value != _STDOUT else value
 
 
 def configuration() -> Configuration | None:

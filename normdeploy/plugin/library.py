@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from normdeploy.errors import PluginUnavailable
+from normdeploy.errors import PluginUnavailable, UsageError
 from normdeploy.plugin import text
 from normdeploy.results import Result
 
@@ -99,12 +99,16 @@ def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
         library: by default the one of `path`.
 
     Raises:
-        PluginUnavailable: the library is missing, or its JSON file is missing or damaged.
+        UsageError: there is no such library.
+        PluginUnavailable: the default one is missing; or the JSON file of either is missing or damaged.
     """
     shared_object = path() if library is None else Path(library)
+    if not shared_object.is_file():
+        raise UsageError(f"{shared_object}: there is no such plugin library: run  normdeploy plugin build")
+    account = shared_object.with_suffix(".json")
     try:
         size_bytes = shared_object.stat().st_size
-        recorded = json.loads(shared_object.with_suffix(".json").read_text(encoding="utf-8"))
+        recorded = json.loads(account.read_text(encoding="utf-8"))
         return PluginInfo(
             path=shared_object,
             size_bytes=size_bytes,
@@ -117,9 +121,11 @@ def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
         )
     except OSError as error:
         raise PluginUnavailable(
-            f"{error.filename}: {error.strerror}: run  normdeploy plugin build"
+            f"{shared_object}: what it holds is not known: {account.name}: {error.strerror}: "
+            "run  normdeploy plugin build"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PluginUnavailable(
-            f"{shared_object.with_suffix('.json')} is damaged: run  normdeploy plugin build"
+            f"{shared_object}: what it holds is not known: {account.name} is damaged: "
+            "run  normdeploy plugin build"
         ) from error

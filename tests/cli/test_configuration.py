@@ -119,6 +119,27 @@ def test_what_is_wrong_is_one_line_that_names_the_file(run, good, project, text,
     run("check", good).assert_refused(f"{path}: ", message)
 
 
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    {
+        "build": ("output", "json", "plugin", "timing-cache"),
+        "check": ("reference", "data", "labels", "preprocess", "plugin", "json", "junit", "html"),
+        "doctor": ("json",),
+        "inspect": ("json", "data"),
+        "optimize": ("output", "json"),
+        "profile": ("against", "baseline", "json", "html"),
+        "reduce": ("output", "reference", "data", "json"),
+    }.items(),
+)
+def test_a_number_names_no_file(run, good, project, verb, options):
+    for option in options:
+        for value in ("3", "-1", "0.5", *(["[3]"] if option == "plugin" else [])):
+            (project / "normdeploy.toml").write_text(f"[{verb}]\n{option} = {value}\n")
+            outcome = run(verb, *([] if verb == "doctor" else [good]))
+            number = value.strip("[]")
+            outcome.assert_refused(f"{option} of {verb}: names a file: {number} has to be text, in quotes")
+
+
 @pytest.mark.parametrize("content", [b"\xff", b"a = \x00", b"[tool]\nnormdeploy = 1\n"])
 def test_a_damaged_pyproject(run, good, project, content):
     path = project / "pyproject.toml"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from normdeploy import plugin
-from normdeploy.errors import PluginUnavailable
+from normdeploy.errors import PluginUnavailable, UsageError
 from normdeploy.plugin.library import PluginOperator
 
 
@@ -58,3 +58,16 @@ def test_a_library_without_its_account(empty_cache: Path) -> None:
     (empty_cache / "libnormdeploy_plugins.so").write_bytes(b"12345")
     with pytest.raises(PluginUnavailable, match=r"\.json: No such file or directory: run  normdeploy plugin"):
         plugin.info()
+
+
+def test_the_file_that_was_named_is_named(tmp_path: Path) -> None:
+    library = tmp_path / "mine.so"
+    for missing in (library, tmp_path):
+        with pytest.raises(UsageError, match=f"^{missing}: there is no such plugin library: run  normdeploy"):
+            plugin.info(missing)
+    library.write_bytes(b"12345")
+    for text in (None, "{"):
+        if text is not None:
+            library.with_suffix(".json").write_text(text)
+        with pytest.raises(PluginUnavailable, match=f"^{library}: what it holds is not known: mine.json"):
+            plugin.info(library)
