@@ -8,5 +8,6 @@ known, with who chooses it and where that is written; `arithmetic` computes a gr
 from normdeploy.kernels.arithmetic import KernelArithmetic, MadeFor
 from normdeploy.kernels.catalog import CHOICES
 from normdeploy.kernels.choice import KernelChoice, Maker
+from normdeploy.kernels.rounded_once import RoundedOnce
 
-__all__ = ["CHOICES", "KernelArithmetic", "KernelChoice", "MadeFor", "Maker"]
+__all__ = ["CHOICES", "KernelArithmetic", "KernelChoice", "MadeFor", "Maker", "RoundedOnce"]

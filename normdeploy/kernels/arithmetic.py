@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from normdeploy.dtypes import Array, is_floating
+from normdeploy.dtypes import Array
 from normdeploy.kernels.choice import KernelChoice
-from normdeploy.kernels.number_types import as_stored, storage
+from normdeploy.kernels.number_types import as_stored
 from normdeploy.reference.execution_plan import OperatorCall
 from normdeploy.reference.rounded_numbers import RoundedNumbers, StorageErrors
 
@@ -88,7 +88,8 @@ class KernelArithmetic:
         with np.errstate(all="ignore"):
             found = self._computed(made, call, read, results)
             if self._on_kernel is not None:
-                self._on_kernel(call, read, found, _best(made, call, read, results))
+                best = _best(made, call, read, results) if made else found
+                self._on_kernel(call, read, found, best)
         return found
 
     def _made(self, call: OperatorCall) -> list[KernelChoice]:
@@ -125,11 +126,7 @@ class KernelArithmetic:
             results = anew.computed(call, self._taken(made, call, read), results)
         found = _stored(call, results)
         for choice in made:
-            if choice.result is not None:
-                found = [
-                    choice.result(storage(value), array) if is_floating(array.dtype) else array
-                    for value, array in zip(call.node.outputs, found, strict=False)
-                ]
+            found = choice.left(call, found)
         return found
 
 

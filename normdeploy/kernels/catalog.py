@@ -15,6 +15,7 @@ from normdeploy.dtypes import Array
 from normdeploy.kernels import emulation
 from normdeploy.kernels.choice import KernelChoice, Maker
 from normdeploy.kernels.number_types import BFLOAT16, FLOAT16, FLOAT32, TF32, NumberType
+from normdeploy.reference.execution_plan import OperatorCall
 
 _CPU, _CUDA = "onnxruntime", "onnxruntime-cuda"
 _TENSORRT = ("tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt")
@@ -35,6 +36,16 @@ def _made_by(names: Iterable[str], operators: frozenset[str], source: str) -> di
 
 def _to_tf32(stored_in: NumberType, array: Array) -> Array:
     return TF32.rounded(array)
+
+
+def _keeps_short_statistics(call: OperatorCall) -> bool:
+    """`stash_type` of LayerNormalization and RMSNormalization asks for float32 ones by default."""
+    layered = call.node.op_type in ("LayerNormalization", "RMSNormalization")
+    return not layered or call.keywords.get("stash_type", _FLOAT) != _FLOAT
+
+
+_FLOAT = 1
+"""float32 among ONNX's types."""
 
 
 def _flushed(stored_in: NumberType, array: Array) -> Array:
@@ -107,6 +118,7 @@ HALF_NORMALIZATION = KernelChoice(
         "MeanVarianceNormalization": emulation.mean_variance,
         "LpNormalization": emulation.lp_norm,
     },
+    where=_keeps_short_statistics,
 )
 
 HALF_SUMS = KernelChoice(
@@ -145,6 +157,7 @@ TF32_PRODUCTS = KernelChoice(
         ),
     },
     operand=_to_tf32,
+    rounds_to=TF32,
 )
 
 FLUSH_TO_ZERO = KernelChoice(

@@ -39,6 +39,9 @@ class KernelChoice:
         emulations: by operator; of those that are left out, only operands and results change.
         operand: what becomes of each floating operand; nothing by default.
         result: what becomes of each floating result, after it has been stored.
+        where: whether it can be made for a call of one of these operators; for every one by default.
+        rounds_to: a type shorter than the tensors', where whoever makes the choice has to put up with results
+            that are rounded to it; None where the tensors' own type stays the measure.
     """
 
     name: str
@@ -48,6 +51,8 @@ class KernelChoice:
     emulations: Mapping[str, Emulation] = field(default_factory=dict)
     operand: Squeeze | None = None
     result: Squeeze | None = None
+    where: Callable[[OperatorCall], bool] | None = None
+    rounds_to: NumberType | None = None
 
     @property
     def operators(self) -> frozenset[str]:
@@ -63,7 +68,24 @@ class KernelChoice:
         """
         if operators and (call.operator.domain or call.node.op_type not in operators):
             return False
-        return storage(call.node.outputs[0]) in self.types
+        if storage(call.node.outputs[0]) not in self.types:
+            return False
+        return self.where is None or self.where(call)
+
+    def matters(
+        self, call: OperatorCall, arguments: Sequence[Array | None], results: Sequence[Array]
+    ) -> bool:
+        """Whether it can change the results of a node that it concerns.
+
+        Args:
+            call: of the node.
+            arguments, results: its inputs and outputs, as they are stored.
+        """
+        if self.emulations:
+            return True
+        taken = self.operands(call, arguments)
+        left = self.left(call, results)
+        return any(new is not old for new, old in zip([*taken, *left], [*arguments, *results], strict=False))
 
     def operands(self, call: OperatorCall, arguments: Sequence[Array | None]) -> list[Array | None]:
         """What the kernel takes of a node's inputs.
@@ -78,6 +100,20 @@ class KernelChoice:
         return [
             self.operand(storage(value), array) if array is not None and is_floating(array.dtype) else array
             for value, array in zip(values, arguments, strict=False)
+        ]
+
+    def left(self, call: OperatorCall, results: Sequence[Array]) -> list[Array]:
+        """What the kernel leaves of a node's outputs.
+
+        Args:
+            call: of the node.
+            results: its outputs, as they are stored.
+        """
+        if self.result is None:
+            return list(results)
+        return [
+            self.result(storage(value), array) if is_floating(array.dtype) else array
+            for value, array in zip(call.node.outputs, results, strict=False)
         ]
 
     def computed(

@@ -58,10 +58,8 @@ def batch_norm(
 
 def layer_norm(
     call: OperatorCall, inputs: Arguments, exact: Sequence[Array], kept_in: NumberType
-) -> list[Array] | None:
-    """LayerNormalization and RMSNormalization. None where `stash_type` asks for float32 statistics."""
-    if call.keywords.get("stash_type", _FLOAT) == _FLOAT:
-        return None
+) -> list[Array]:
+    """LayerNormalization and RMSNormalization."""
     x, scale = _given(inputs, 0), _given(inputs, 1)
     axes = range(call.keywords.get("axis", -1) % x.ndim, x.ndim)
     centred = call.node.op_type == "LayerNormalization"
@@ -71,10 +69,6 @@ def layer_norm(
     if len(inputs) > 2 and inputs[2] is not None:
         y = kept_in.rounded(y + inputs[2])
     return [y, *exact[1:]]
-
-
-_FLOAT = 1
-"""float32 among ONNX's types, the standard's default for `stash_type`."""
 
 
 def mean_variance(
