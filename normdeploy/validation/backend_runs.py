@@ -11,10 +11,12 @@ from normdeploy.backends.catalog import Backend
 from normdeploy.validation.backend_run import BackendRun
 from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.graphs import Graphs
-from normdeploy.validation.localize import by_rounding, runner, search_divergence
+from normdeploy.validation.localize import Localization, by_rounding, runner, search_divergence
 from normdeploy.validation.quantization import is_quantized, output_steps, with_unoptimized
 from normdeploy.validation.report import BackendReport
 from normdeploy.validation.stream import Progress
+
+_NOT_SEARCHED = "no node was searched: the reference cannot compute the deployed graph"
 
 
 class BackendRuns:
@@ -110,6 +112,8 @@ class BackendRuns:
         for run, backend, report in zip(self._runs, self._backends, reports, strict=True):
             if run.wrong_on is not None and in_graph is not None and in_graph.first is not None:
                 report = replace(report, localization=in_graph)
+            elif run.wrong_on is not None and not examinee.is_computable:
+                report = replace(report, localization=Localization(None, remarks=[_NOT_SEARCHED]))
             elif run.wrong_on is not None:
                 localization = search_divergence(
                     examinee.deployed.model,

@@ -28,6 +28,7 @@ from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.invariants.ask import ask
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.report import CheckReport
+from normdeploy.validation.stand_in import computable
 from normdeploy.validation.stream import Progress, stream
 from normdeploy.validation.tolerance import given_tolerance
 
@@ -113,10 +114,11 @@ def check(
     if ranges and not invariants:
         raise UsageError("a range of shapes is for the invariants: give one shape, or --invariants too")
     tolerance, gate = given_tolerance(rtol, atol), given_gate(max_flips, max_accuracy_drop)
-    watch = OverflowWatch(deployed) if data is not None else None
     ours = Evaluator(deployed, keep_weights=True)
     right = ours if original is deployed else Evaluator(original, keep_weights=True)
-    judge = Judge(ours, right, tolerance, seed)
+    computed, unsupported = computable(ours, right)
+    judge = Judge(computed, right, tolerance, seed)
+    watch = OverflowWatch(computed.model) if data is not None else None
     with ExitStack() as stack:
         inputs, preparation = with_shapes(declared, usual), Preparation(preprocess, labels)
         opened = stack.enter_context(open_samples(inputs, data, samples, seed, preparation))
@@ -141,7 +143,7 @@ def check(
         environment=environment(),
         half_precision=watch.findings() if watch else (),
         gate=gate,
-        remarks=[*pairing.remarks, *runs.remarks, *opened.remarks],
+        remarks=[*pairing.remarks, *unsupported, *runs.remarks, *opened.remarks],
         graphs=compared,
         invariants=asked,
     )

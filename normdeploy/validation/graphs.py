@@ -67,7 +67,8 @@ class GraphRun:
     """The comparison, batch by batch: it stands where a backend's run does.
 
     Args:
-        examinee: whose graphs; there is nothing to compare if it has no reference.
+        examinee: whose graphs; there is nothing to compare if it has no reference, or if the deployed graph
+            cannot be computed.
     """
 
     def __init__(self, examinee: Examinee) -> None:
@@ -77,7 +78,7 @@ class GraphRun:
     @property
     def alive(self) -> bool:
         """It goes on to the last batch."""
-        return self._examinee.has_reference
+        return self._examinee.has_reference and self._examinee.is_computable
 
     def judge(self, batch: Batch, case: Case, scores: str | None, predicted: Array | None) -> None:
         """Compare the graphs on one batch.
@@ -100,9 +101,9 @@ class GraphRun:
         Args:
             reference_accuracy: the original's accuracy, with labels.
         """
-        examinee = self._examinee
-        if not examinee.has_reference:
+        if not self.alive:
             return None
+        examinee = self._examinee
         found = self._compared.conclusion(examinee.samples.labelled, examinee.gate, reference_accuracy)
         outputs = self._compared.reports
         return Graphs(

@@ -64,7 +64,8 @@ def questions_about(examinee: Examinee, samples: Sequence[Arrays], ranges: Mappi
     Raises:
         ModelError: the reference cannot compute the model.
     """
-    evaluator, declared, seed = examinee.deployed, examinee.declared, examinee.seed
+    evaluator, declared, seed = examinee.judge.deployed, examinee.declared, examinee.seed
+    deployed = examinee.deployed.model
     subject = subject_of(evaluator, declared, samples, examinee.tolerance, seed)
     found = corners(declared, subject.inputs, subject.batch, subject.rows, ranges, samples[0])
     judged, refusals = [], []
@@ -74,9 +75,9 @@ def questions_about(examinee: Examinee, samples: Sequence[Arrays], ranges: Mappi
             refusals.append(case)
         else:
             judged.append((corner, case))
-    model, names = with_extra_outputs(evaluator.model, subject.sizes)
+    model, names = with_extra_outputs(deployed, subject.sizes)
     why_no_extra = "the model has no inner tensors that could be outputs"
-    if is_quantized(evaluator.model):
+    if is_quantized(deployed):
         names, why_no_extra = [], "the model is quantized, and fused integer kernels round elsewhere"
     return Questions(
         subject,
