@@ -1,7 +1,9 @@
 """Output files that are written whole or not at all, and temporary folders that do not stay behind.
 
 What is being written stands in a folder of its own, whose lock the writing process holds: when that process
-is killed, the kernel frees the lock, and the next one to write there knows that the folder is left over.
+is killed, the kernel frees the lock, and the next one to write there knows that the folder is left over. Of
+locks that another machine holds on a shared disk the kernel knows nothing, so the folder's name tells which
+kernel was running.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import errno
 import fcntl
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -18,8 +21,9 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 from normdeploy.errors import UsageError
@@ -35,11 +39,18 @@ _MOST_LINKS = 40
 _MARK = ".normdeploy-scratch-"
 """In the names of our temporary folders, and of nobody else's: what is left over of them is removed."""
 
-_RANDOM = "[a-z0-9_]" * 8
-"""What tempfile.mkdtemp appends, as a glob pattern."""
+_SCRATCH = re.compile(rf".*{re.escape(_MARK)}(?P<kernel>[0-9a-f]{{8}})-[a-z0-9_]{{8}}", re.DOTALL)
+"""Their whole names; the end is what tempfile.mkdtemp appends."""
 
-_NAME_CHARACTERS = 64
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_FOREIGN_SECONDS = 86_400.0
+"""After which a folder is left over that was made on another machine, or before this one was started."""
+
+_NAME_BYTES = 128
 """Of a target's name that stand in its temporary folder's name: file systems limit both to 255 bytes."""
+
+_ACCESS_LIST = "system.posix_acl_access"
+"""What a file's mode does not tell of its permissions."""
 
 _PATIENCE_SECONDS = 10.0
 """To wait for a folder's lock, which others hold while they move files. Who holds it for longer is none of
@@ -104,7 +115,8 @@ def staged(path: str | os.PathLike[str], finish: Callable[[Path], None] | None =
 
     The file that the caller writes has the name of `path`. Files written next to it (an ONNX model's
     external data) move too, before it, so that the file that refers to them appears last. If the body
-    raises, or the process is ended at any point, the target stays as it was or is the new one whole.
+    raises, or the process is ended at any point, the target stays as it was or is the new one whole. If a
+    file cannot be moved, those go again that were not there before.
 
     A link is written through, and a file that exists keeps its permissions, which new files beside it get
     too. `-` and /dev/stdout stand for standard output, which takes a single file.
@@ -125,15 +137,14 @@ def staged(path: str | os.PathLike[str], finish: Callable[[Path], None] | None =
         return
     target = resolved_target(path)
     try:
-        with _locked_folder(target.parent, f".{target.name[:_NAME_CHARACTERS]}{_MARK}") as folder:
+        with _locked_folder(target.parent, f".{_beginning(target.name)}") as folder:
             yield folder / target.name
             replaces = target.exists()
             if replaces:
                 _settle(*folder.iterdir())
             places = _places(folder, target)
             with _alone(target.parent) as alone, undisturbed():
-                for part, place in places.items():
-                    os.replace(part, place)
+                _move(places)
                 if finish is not None and alone:
                     if replaces:
                         _settle(target.parent)
@@ -159,7 +170,7 @@ def scratch_folder() -> Iterator[Path]:
         try:
             with undisturbed():  # it tries where a file can be written
                 parent = Path(tempfile.gettempdir())
-            locked = stack.enter_context(_locked_folder(parent, _MARK))
+            locked = stack.enter_context(_locked_folder(parent))
             folder = locked / "files"  # of which others may hold the lock: see `_alone`
             folder.mkdir()
         except OSError as error:
@@ -169,8 +180,9 @@ def scratch_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _locked_folder(parent: Path, prefix: str) -> Iterator[Path]:
+def _locked_folder(parent: Path, beginning: str = "") -> Iterator[Path]:
     """A fresh folder that this process holds the lock of; those of processes that have ended go."""
+    prefix = f"{beginning}{_MARK}{_kernel()}-"
     made: list[Path] = []
     try:
         with undisturbed():
@@ -188,7 +200,8 @@ def _fresh_folder(parent: Path, prefix: str) -> Path:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with contextlib.suppress(FileNotFoundError):  # another process took it for left over
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # of file systems without locks, where nothing is left over
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.exists():
                 _made[folder] = os.getpid(), lock
                 return folder
@@ -211,15 +224,31 @@ def _remove_all() -> None:
 
 def _remove_leftovers(parent: Path) -> None:
     """Remove the folders of this user that no process holds the lock of."""
-    for folder in parent.glob(f"*{glob.escape(_MARK)}{_RANDOM}"):
+    for folder in parent.glob(f"*{glob.escape(_MARK)}*"):
+        name = _SCRATCH.fullmatch(folder.name)
+        if name is None:
+            continue
         with contextlib.suppress(OSError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                if os.fstat(lock).st_uid == os.getuid():
+                status = os.fstat(lock)
+                known = name["kernel"] == _kernel() or time.time() - status.st_mtime > _FOREIGN_SECONDS
+                if status.st_uid == os.getuid() and known:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
+
+
+@cache
+def _kernel() -> str:
+    """Of the running kernel, which all containers of a machine share; another after each start."""
+    started = _BOOT.read_bytes() if _BOOT.is_file() else b""
+    return hashlib.sha256(started).hexdigest()[:8]
+
+
+def _beginning(name: str) -> str:
+    return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
 
 
 @contextmanager
@@ -232,18 +261,21 @@ def _alone(folder: Path) -> Iterator[bool]:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        while not (had := _taken(lock)) and time.monotonic() < deadline:
+        while (had := _taken(lock)) is False and time.monotonic() < deadline:
             time.sleep(0.02)
-        yield had
+        yield bool(had)
     finally:
         os.close(lock)
 
 
-def _taken(lock: int) -> bool:
+def _taken(lock: int) -> bool | None:
+    """Whether the lock could be had; False where somebody else has it, None where there are no locks."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # somebody else's, or of a file system without locks
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 
@@ -257,11 +289,30 @@ def _places(folder: Path, target: Path) -> dict[Path, Path]:
 
 
 def _keep_permissions(part: Path, place: Path) -> None:
+    """Give a file the owner, the group, the mode and the access list of the one that it replaces."""
     with contextlib.suppress(FileNotFoundError):
         before = place.stat()
-        part.chmod(stat.S_IMODE(before.st_mode))
-        with contextlib.suppress(PermissionError):
-            os.chown(part, before.st_uid, before.st_gid)
+        for owner, group in ((-1, before.st_gid), (before.st_uid, -1)):  # others than root may set the group
+            with contextlib.suppress(PermissionError):
+                os.chown(part, owner, group)
+        same_group = part.stat().st_gid == before.st_gid
+        part.chmod(stat.S_IMODE(before.st_mode) & (~0 if same_group else ~stat.S_IRWXG))
+        with contextlib.suppress(OSError, AttributeError):  # there is none, or the system has none
+            os.setxattr(part, _ACCESS_LIST, os.getxattr(place, _ACCESS_LIST))
+
+
+def _move(places: Mapping[Path, Path]) -> None:
+    added: list[Path] = []
+    try:
+        for part, place in places.items():
+            is_new = not place.exists()
+            os.replace(part, place)
+            if is_new:
+                added.append(place)
+    except OSError:
+        for place in added:
+            place.unlink(missing_ok=True)
+        raise
 
 
 def _settle(*paths: Path) -> None:
@@ -280,7 +331,7 @@ def _settle(*paths: Path) -> None:
 def _copy_to_stdout(folder: Path) -> None:
     written = list(folder.iterdir())
     if len(written) != 1:
-        raise UsageError("standard output takes one file, and the model's tensors need another: name a file")
+        raise UsageError(f"standard output takes one file, and {len(written)} are written: name a file")
     sys.stdout.flush()
     with written[0].open("rb") as source:
         shutil.copyfileobj(source, sys.stdout.buffer)

@@ -6,9 +6,11 @@ import fcntl
 import os
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,71 @@ def test_an_existing_file_keeps_its_permissions(tmp_path, mode):
     target.chmod(mode)
     write_text(target, "new")
     assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_a_group_that_cannot_be_kept_gives_no_rights_to_another(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    target.chmod(0o664)
+    monkeypatch.setattr(os, "chown", refuse)
+    kept = target.stat().st_gid
+    stat_of = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: _of_group(stat_of(path, **how), path, target, kept))
+    write_text(target, "new")
+    assert stat.S_IMODE(os.stat(target).st_mode) == 0o604
+
+
+def _of_group(status: os.stat_result, path: Path, target: Path, group: int) -> os.stat_result:
+    fields = list(status)
+    fields[stat.ST_GID] = group + 1 if path == target else group
+    return os.stat_result(fields)
+
+
+def test_an_existing_file_keeps_its_access_list(tmp_path):
+    """Where there is one, the mode's bits for the group are the most that it grants to anybody."""
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    entries = [(0x01, 6, 2**32 - 1), (0x02, 6, 65534), (0x04, 0, 2**32 - 1), (0x10, 6, 2**32 - 1)]
+    entries += [(0x20, 0, 2**32 - 1)]  # of the owner, a user, the group, the mask, others
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(target, "system.posix_acl_access", access)
+    except (OSError, AttributeError):
+        pytest.skip("this file system has no access lists")
+    write_text(target, "new")
+    assert os.getxattr(target, "system.posix_acl_access") == access
+
+
+def test_files_beside_one_that_cannot_be_replaced_go_again(tmp_path, monkeypatch):
+    """As in a folder whose files others own; what was there before stays."""
+    (tmp_path / "b").write_text("old")
+    replace = os.replace
+
+    def refuse(part: Path, place: Path) -> None:
+        if Path(place).name == "b":
+            raise PermissionError(1, "Operation not permitted")
+        replace(part, place)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UsageError, match="not permitted"), staged(tmp_path / "b") as part:
+        _write_two(part)
+    assert os.listdir(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_text() == "old"
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(time, "sleep", refuse)  # nobody is waited for
+    for text in ("old", "new"):
+        write_text(tmp_path / "a.txt", text)
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "new"
 
 
 def test_a_new_file_beside_an_existing_one_gets_its_permissions(tmp_path):
@@ -205,8 +272,9 @@ def test_a_path_that_cannot_be_written(tmp_path, monkeypatch, path):
     assert os.listdir(tmp_path) == ["loop"]
 
 
-def test_a_long_name_is_written(tmp_path):
-    name = "ü" * 120
+@pytest.mark.parametrize("character", ["ü", "😀", "x"])
+def test_a_long_name_is_written(tmp_path, character):
+    name = character * (255 // len(character.encode()))
     write_text(tmp_path / name, "text")
     assert os.listdir(tmp_path) == [name]
 
@@ -250,7 +318,7 @@ def test_a_name_that_ends_as_folders_do_is_one(tmp_path):
 
 def _write_two(part: Path) -> None:
     part.write_text("a")
-    part.with_name("b").write_text("b")
+    part.with_name(f"{part.name}.data").write_text("b")
 
 
 def test_standard_output_takes_one_file(capsysbinary):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 
 from normdeploy import files, signals
 from normdeploy.files import scratch_folder, write_text
@@ -108,8 +110,9 @@ def test_folders_of_others_stay(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     mine = tmp_path / "normdeploy-checkout"
     mine.mkdir()
-    (tmp_path / ".normdeploy-scratch-file0000").write_text("a file")
-    (tmp_path / ".normdeploy-scratch-link0000").symlink_to(mine)
+    alike = [tmp_path / f".normdeploy-scratch-{files._kernel()}-{end}" for end in ("file0000", "link0000")]
+    alike[0].write_text("a file")
+    alike[1].symlink_to(mine)
     with scratch_folder() as first, scratch_folder() as second:
         assert first.is_dir()
         assert second.is_dir()
@@ -125,8 +128,16 @@ def test_folders_of_others_stay(tmp_path, monkeypatch):
         assert done.returncode == 0
         assert first.is_dir()
         assert second.is_dir()
-    assert {entry.name for entry in tmp_path.iterdir()} == {
-        "normdeploy-checkout",
-        ".normdeploy-scratch-file0000",
-        ".normdeploy-scratch-link0000",
-    }
+    assert set(tmp_path.iterdir()) == {mine, *alike}
+
+
+def test_folders_that_another_machine_makes_stay_for_a_day(tmp_path):
+    """On a disk that machines share, nobody here knows whether they are in use."""
+    for age, stays in ((0.0, True), (2 * files._FOREIGN_SECONDS, False)):
+        other = tmp_path / ".m.onnx.normdeploy-scratch-00000000-abcdefgh"
+        other.mkdir()
+        made = time.time() - age
+        os.utime(other, (made, made))
+        write_text(tmp_path / "a.txt", "text")
+        assert other.exists() == stays
+        shutil.rmtree(other, ignore_errors=True)

@@ -6,23 +6,30 @@ are followed, and only where they hold as many bytes as the tensor takes.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import math
 import mmap
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
 from normdeploy.errors import ModelError
-from normdeploy.graph.protobuf import proto_tensors, read_model
+from normdeploy.graph.protobuf import PROTOBUF_LIMIT, proto_tensors, read_model
 
 _HASH_CHARACTERS = 16
+_HASHED = rf"[0-9a-f]{{{_HASH_CHARACTERS}}}\.data"
+"""The end of a data file's name that is written here."""
+
+_DATA = re.compile(rf"\.{_HASHED}$")
 _MODEL_SUFFIXES = (".onnx", ".pb")
-"""Of files that may refer to data in their folder."""
+"""Of files that may refer to data in folders inside theirs."""
 
 
 def external_protos(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
@@ -80,8 +87,8 @@ def external_tensors(model: ir.Model) -> Iterator[ir.ExternalTensor]:
         for value in graph.initializers.values():
             if isinstance(value.const_value, ir.ExternalTensor):
                 yield value.const_value
-        for _, _, tensor in _external_attributes(graph):
-            yield from [tensor] if isinstance(tensor, ir.ExternalTensor) else tensor
+    for _, _, tensors in _external_attributes(model):
+        yield from tensors
 
 
 def external_files(model: ir.Model) -> set[Path]:
@@ -90,27 +97,40 @@ def external_files(model: ir.Model) -> set[Path]:
 
 
 def _all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
-    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+    functions = list(model.functions.values())
+    defaults = [attribute for function in functions for attribute in function.attributes.values()]
+    for graph in (model.graph, *(function.graph for function in functions), *_graphs_in(defaults)):
         yield graph
         yield from graph.subgraphs()
 
 
+def _graphs_in(attributes: Iterable[ir.Attr]) -> Iterator[ir.Graph]:
+    for attribute in attributes:
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            yield from attribute.as_graphs()
+
+
 def _external_attributes(
-    graph: ir.Graph,
-) -> Iterator[tuple[ir.Node, ir.Attr, ir.ExternalTensor | list[ir.ExternalTensor]]]:
-    """The attributes of a graph's own nodes that hold external tensors."""
-    for node in graph:
-        for attribute in list(node.attributes.values()):
-            if attribute.is_ref():
-                continue
-            if attribute.type == ir.AttributeType.TENSOR:
-                tensor = attribute.as_tensor()
-                if isinstance(tensor, ir.ExternalTensor):
-                    yield node, attribute, tensor
-            elif attribute.type == ir.AttributeType.TENSORS:
-                tensors = [item for item in attribute.as_tensors() if isinstance(item, ir.ExternalTensor)]
-                if tensors:
-                    yield node, attribute, tensors
+    model: ir.Model,
+) -> Iterator[tuple[ir.Node | ir.Function, ir.Attr, list[ir.ExternalTensor]]]:
+    """The attributes that hold external tensors, of nodes and, as defaults, of functions."""
+    owners: list[ir.Node | ir.Function] = [*model.functions.values()]
+    owners += [node for graph in _all_graphs(model) for node in graph]
+    for owner in owners:
+        for attribute in list(owner.attributes.values()):
+            external = [tensor for tensor in _tensors_in(attribute) if isinstance(tensor, ir.ExternalTensor)]
+            if external:
+                yield owner, attribute, external
+
+
+def _tensors_in(attribute: ir.Attr) -> Sequence[ir.TensorProtocol]:
+    if attribute.is_ref():
+        return ()
+    if attribute.type == ir.AttributeType.TENSOR:
+        return (attribute.as_tensor(),)
+    return attribute.as_tensors() if attribute.type == ir.AttributeType.TENSORS else ()
 
 
 def set_folder(model: ir.Model, folder: Path) -> None:
@@ -120,17 +140,16 @@ def set_folder(model: ir.Model, folder: Path) -> None:
 
 
 def with_own_attributes(model: ir.Model) -> ir.Model:
-    """The model, or a copy of it, whose nodes' attributes hold their tensors themselves."""
-    if not any(True for graph in _all_graphs(model) for _ in _external_attributes(graph)):
+    """The model, or a copy of it, whose attributes hold their tensors themselves."""
+    if not any(True for _ in _external_attributes(model)):
         return model
     copy = model.clone()
-    for graph in _all_graphs(copy):
-        for node, attribute, _ in _external_attributes(graph):
-            if attribute.type == ir.AttributeType.TENSOR:
-                node.attributes.add(ir.AttrTensor(attribute.name, _loaded(attribute.as_tensor())))
-            else:
-                tensors = [_loaded(tensor) for tensor in attribute.as_tensors()]
-                node.attributes.add(ir.AttrTensors(attribute.name, tensors))
+    for owner, attribute, _ in _external_attributes(copy):
+        own = [_loaded(tensor) for tensor in _tensors_in(attribute)]
+        if attribute.type == ir.AttributeType.TENSOR:
+            owner.attributes.add(ir.AttrTensor(attribute.name, own[0]))
+        else:
+            owner.attributes.add(ir.AttrTensors(attribute.name, own))
     return copy
 
 
@@ -178,30 +197,55 @@ def own_data(model: Path) -> set[Path]:
     Those that bear the hash of their content were written here. `<model>.data` is what other tools write; it
     counts only while the model refers to it.
     """
-    hashed = re.compile(rf"{re.escape(model.name)}\.[0-9a-f]{{{_HASH_CHARACTERS}}}\.data")
+    hashed = re.compile(rf"{re.escape(model.name)}\.{_HASHED}")
     beside = model.parent.glob(f"{glob.escape(model.name)}.*")
     found = {file for file in beside if hashed.fullmatch(file.name)}
     plain = model.with_name(f"{model.name}.data")
-    if plain.is_file() and model.is_file() and _mentions(model, plain.name):
+    if os.path.isfile(plain) and _mentions(model, plain.name):
         found.add(plain)
     return found
 
 
-def remove_unused(files: set[Path]) -> None:
-    """Remove data files that no model in their folder refers to."""
+def remove_unused(files: set[Path], written: Path) -> None:
+    """Remove data files that nothing refers to.
+
+    A model may refer to files in its folder and in folders inside it, and its name may be any: a copy is
+    called model.onnx.bak. Links to a data file count as well.
+
+    Args:
+        files: to remove.
+        written: the model that has just been written, beside them.
+    """
     for file in files:
-        models = (other for other in file.parent.iterdir() if other.suffix in _MODEL_SUFFIXES)
-        if not any(_mentions(model, file.name) for model in models if model.is_file()):
+        if not any(_refers(other, file) for other in chain([written], _possible_models(file))):
             file.unlink(missing_ok=True)
+
+
+def _possible_models(data: Path) -> Iterator[Path]:
+    """Every file beside a data file but other data; in the folders above, what has a model's name; links."""
+    for folder in data.parents:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                any_name = folder == data.parent and not _DATA.search(entry.name)
+                if entry.is_symlink() or any_name or path.suffix.lower() in _MODEL_SUFFIXES:
+                    yield path
+
+
+def _refers(other: Path, data: Path) -> bool:
+    """Whether a file is a model that refers to a data file, or a link to it."""
+    if other.is_symlink() and os.path.realpath(other) == os.path.realpath(data):
+        return True
+    return os.path.isfile(other) and _mentions(other, data.name)
 
 
 def _mentions(model: Path, name: str) -> bool:
     """Whether a file holds a name, as a model does that refers to a data file; if in doubt, yes."""
     try:
         with model.open("rb") as file:
-            if not model.stat().st_size:
+            if not 0 < os.fstat(file.fileno()).st_size <= PROTOBUF_LIMIT:
                 return False
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return content.find(name.encode()) >= 0
+                return content.find(os.fsencode(name)) >= 0
     except (OSError, ValueError):
         return True

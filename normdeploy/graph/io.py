@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from normdeploy.errors import BudgetExceeded, ModelError
+from normdeploy.errors import BudgetExceeded, ModelError, UsageError
 from normdeploy.files import is_stdout, resolved_target, scratch_folder, staged
 from normdeploy.graph import leniency
 from normdeploy.graph.expansion import check_expansion
@@ -63,9 +63,9 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
     """Write a model whole or not at all, after onnx.checker has passed it with full_check.
 
     Tensors go into a file beside the model when they are too large for one protobuf message, or when some are
-    in such a file already. It is called `<name>.<hash of its content>.data`, so that no other model's data is
-    ever replaced; what earlier models at this path had goes last. Tensors are copied one by one, so that a
-    model larger than memory can be written.
+    in such a file already and this is not standard output. It is called `<name>.<hash of its content>.data`,
+    so that no other model's data is ever replaced; what earlier models at this path had goes last. Tensors
+    are copied one by one, so that a model larger than memory can be written.
 
     Args:
         model: the model.
@@ -74,13 +74,14 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
 
     Raises:
         ModelError: the checker refuses the model.
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or holds tensors of the model.
     """
-    model = with_own_attributes(model)
     large = _tensor_bytes(model) >= PROTOBUF_LIMIT // 2
-    separate = external_data or large or bool(external_files(model))
-    before = set() if is_stdout(path) else own_data(resolved_target(path))
-    with staged(path, finish=lambda target: remove_unused(before | own_data(target))) as part:
+    files = external_files(model)
+    separate = external_data or large or (bool(files) and not is_stdout(path))
+    before = set() if is_stdout(path) else own_data(_target(path, files, separate))
+    model = with_own_attributes(model) if separate else with_own_tensors(model)
+    with staged(path, finish=lambda target: remove_unused(before | own_data(target), target)) as part:
         if separate:
             data = part.with_name(_TENSORS)
             ir.save(model, part, external_data=data.name)
@@ -97,6 +98,33 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
             ) from error
         except Exception as error:  # the checker raises many types
             raise ModelError(f"{os.fspath(path)}: not written: {_checker_message(error)}") from error
+
+
+def _target(path: str | os.PathLike[str], files: set[Path], separate: bool) -> Path:
+    """The file to write a model into, one that the model, and what reads it, can live with.
+
+    Args:
+        path: what is asked for.
+        files: that the model's tensors are in.
+        separate: whether tensors go into a file beside the model.
+
+    Raises:
+        UsageError: it is none.
+    """
+    target = resolved_target(path)
+    name = os.fspath(path)
+    if target in files:
+        raise UsageError(f"{name}: holds tensors of the model that is to be written: choose another name")
+    if separate and target.parent != Path(path).parent.resolve():
+        raise UsageError(
+            f"{name}: is a link into another folder, and what reads the model by it would look for its "
+            f"tensors' file beside the link: name {target}"
+        )
+    try:
+        os.fspath(target).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name}: is not UTF-8, as onnx needs it: choose another name") from error
+    return target
 
 
 @contextmanager

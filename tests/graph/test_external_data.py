@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import normdeploy as nd
-from normdeploy.errors import ModelError
+from normdeploy.errors import ModelError, UsageError
 from normdeploy.graph.external_data import external_files
 from normdeploy.graph.io import load, save, to_proto
 from normdeploy.graph.protobuf import proto_tensors
@@ -121,10 +121,28 @@ def place_training(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
     proto.training_info.add().algorithm.initializer.append(tensor)
 
 
+def sparse(tensor: onnx.TensorProto) -> onnx.SparseTensorProto:
+    """One that holds a number at each of its places."""
+    places = numpy_helper.from_array(np.arange(SIZE), "places")
+    return onnx.SparseTensorProto(values=tensor, indices=places, dims=[SIZE])
+
+
+def place_sparse(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    proto.graph.sparse_initializer.append(sparse(tensor))
+
+
+def place_sparse_attribute(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    node = helper.make_node("Constant", [], ["w"])
+    node.attribute.add(
+        name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR, sparse_tensor=sparse(tensor)
+    )
+    proto.graph.node.insert(0, node)
+
+
 Place = Callable[[onnx.ModelProto, onnx.TensorProto], None]
 PLACES: list[Place] = [
     place_initializer, place_attribute, place_list, place_subgraph, place_function, place_default,
-    place_training,
+    place_training, place_sparse, place_sparse_attribute,
 ]  # fmt: skip
 
 
@@ -186,9 +204,12 @@ def test_no_tensor_passes_the_gate_unseen(tmp_path, place, hostile):
 
 @pytest.mark.parametrize(
     "place",
-    [place_initializer, place_attribute, place_subgraph, place_function],
+    [
+        place_initializer, place_attribute, place_subgraph, place_function, place_default, place_sparse,
+        place_sparse_attribute,
+    ],
     ids=lambda place: place.__name__.removeprefix("place_"),
-)
+)  # fmt: skip
 def test_data_is_read_from_the_models_folder_wherever_a_tensor_stands(tmp_path, monkeypatch, place):
     elsewhere = tmp_path / "elsewhere"
     folder = tmp_path / "model"
@@ -198,7 +219,8 @@ def test_data_is_read_from_the_models_folder_wherever_a_tensor_stands(tmp_path, 
     weights(elsewhere, "w.bin", 100.0)
     path = folder / "m.onnx"
     path.write_bytes(build(place, weights(folder, "w.bin", 1.0)).SerializeToString())
-    assert external_files(load(path)) == {(folder / "w.bin").resolve()}
+    made_dense = place in (place_sparse, place_sparse_attribute)  # as it is read
+    assert external_files(load(path)) == (set() if made_dense else {(folder / "w.bin").resolve()})
     assert result(path) == expected(1.0)
     optimized = nd.optimize(path)
     assert all(tensor.data_location != TensorProto.EXTERNAL for tensor in proto_tensors(optimized.model))
@@ -260,12 +282,74 @@ def test_the_data_that_a_model_had_before_goes(tmp_path):
     }  # fmt: skip
 
 
-def test_data_that_a_copy_of_the_model_needs_stays(tmp_path):
+@pytest.mark.parametrize("copy", ["copy.onnx", "m.onnx.bak", "m.onnx~", "old", "m.ONNX"])
+def test_data_that_a_copy_of_the_model_needs_stays(tmp_path, copy):
     save(load(written(tmp_path, "s.onnx", 1.0, "s.bin")), tmp_path / "m.onnx")
-    shutil.copy(tmp_path / "m.onnx", tmp_path / "copy.onnx")
+    shutil.copy(tmp_path / "m.onnx", tmp_path / copy)
     save(load(written(tmp_path, "s.onnx", 11.0, "s.bin")), tmp_path / "m.onnx")
-    assert result(tmp_path / "copy.onnx") == expected(1.0)
+    assert result(tmp_path / copy) == expected(1.0)
     assert result(tmp_path / "m.onnx") == expected(11.0)
+
+
+def test_data_that_a_model_in_the_folder_above_needs_stays(tmp_path):
+    (tmp_path / "sub").mkdir()
+    inner = written(tmp_path / "sub", "m.onnx", 1.0, "m.onnx.data")
+    outer = tmp_path / "outer.onnx"
+    outer.write_bytes(build(place_initializer, external("w", "sub/m.onnx.data")).SerializeToString())
+    nd.optimize(inner).save(inner)
+    assert result(outer) == result(inner) == expected(1.0)
+
+
+def test_data_that_a_link_leads_to_stays(tmp_path):
+    path = written(tmp_path, "m.onnx", 1.0, "m.onnx.data")
+    (tmp_path / "link").symlink_to("m.onnx.data")
+    nd.optimize(path).save(path)
+    assert (tmp_path / "link").exists()
+
+
+@pytest.mark.parametrize("name", ["model", ".onnx", "m.bin", "m.onnx.bak", "m.onnx.0123456789abcdef.data"])
+def test_a_model_of_any_name_has_its_data(tmp_path, name):
+    """Also when it is written once more, and then without the old data."""
+    for first in (1.0, 11.0):
+        save(load(written(tmp_path, "s.onnx", first, "s.bin")), tmp_path / name)
+        assert result(tmp_path / name) == expected(first)
+    assert len(os.listdir(tmp_path)) == 4
+
+
+def test_a_model_is_not_written_over_its_own_tensors(tmp_path):
+    path = written(tmp_path, "m.onnx", 1.0, "w.bin")
+    with pytest.raises(UsageError, match=r"w\.bin: holds tensors of the model"):
+        nd.optimize(path).save(tmp_path / "w.bin")
+    assert result(path) == expected(1.0)
+
+
+def test_no_data_goes_beside_a_file_in_another_folder_that_a_link_names(tmp_path):
+    """The link would be a model without its tensors."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.onnx").symlink_to("real/m.onnx")
+    path = written(tmp_path, "m.onnx", 1.0, "w.bin")
+    with pytest.raises(UsageError, match=r"link\.onnx: is a link into another folder.*real/m\.onnx"):
+        nd.optimize(path).save(tmp_path / "link.onnx")
+    assert os.listdir(tmp_path / "real") == []
+
+
+def test_standard_output_takes_a_model_with_its_tensors(tmp_path, capsysbinary):
+    save(load(written(tmp_path, "m.onnx", 1.0, "w.bin")), "-")
+    found = nd.evaluate(onnx.load_from_string(capsysbinary.readouterr().out), {"x": X})
+    assert found["y"].tolist() == expected(1.0)
+
+
+def test_a_path_that_is_not_utf8_is_refused(tmp_path):
+    source = load(written(tmp_path, "m.onnx", 1.0, "w.bin"))
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        save(source, tmp_path / os.fsdecode(b"\xff.onnx"))
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    whole = nd.optimize(written(tmp_path, "m.onnx", 1.0, "w.bin")).model
+    path = tmp_path / ("x" * 255)
+    save(load(whole), path)
+    assert result(path) == expected(1.0)
 
 
 def test_the_same_model_is_written_as_the_same_bytes(tmp_path):
