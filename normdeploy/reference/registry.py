@@ -23,6 +23,7 @@ from normdeploy.reference import (
     logical,
     nchwc,
     nhwc,
+    nhwc_internal,
     normalization,
     pooling,
     quantized,
@@ -90,7 +91,11 @@ OPERATORS = _operators()
 """(domain, operator) -> its variants, the oldest first."""
 
 COMPOSITIONS: Mapping[tuple[str, str], Composition] = {
-    (item.domain, item.op_type): item for function in _functions() for item in marked_compositions(function)
+    (item.domain, item.op_type): item
+    for item in (
+        *(item for function in _functions() for item in marked_compositions(function)),
+        *nhwc_internal.COMPOSITIONS,
+    )
 }
 """(domain, operator) -> what it is composed of; an operator of `OPERATORS` comes first where both have it."""
 
