@@ -18,19 +18,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import normdeploy as nd
 from normdeploy.budget import spending
 from normdeploy.errors import NormdeployError
 from normdeploy.graph.io import load
 from normdeploy.inputs.declared import declared_inputs
 from normdeploy.inputs.samples import open_samples
+from normdeploy.inspection import inspect
+from normdeploy.passes import optimize
 from normdeploy.reference import Evaluator
+from normdeploy.results import Result
+from normdeploy.validation import check
 
 SECONDS = 60
 """Of a processor's time that one mutant may take; most take a hundredth of one."""
 
-HANGS = 600
-"""Seconds of wall time after which a process that computes nothing is taken to hang."""
+IDLE = 600.0
+"""Seconds in which a process has to get some of a processor's time: it hangs where it does not. However busy
+the machine is, it gets some."""
 
 _BUDGET = 4.0
 _BUDGET_BYTES = 2**29
@@ -108,9 +112,9 @@ def _limit(nbytes: int, seconds: int) -> None:
 
 
 def _outcome(pid: int, reader: int) -> End:
-    ready, _, _ = select.select([reader], [], [], HANGS)
+    hangs = _hangs(pid, reader)
     message = b""
-    if ready:
+    if not hangs:
         while chunk := os.read(reader, 65536):
             message += chunk
     with contextlib.suppress(ProcessLookupError):
@@ -119,11 +123,27 @@ def _outcome(pid: int, reader: int) -> End:
     if message:
         return pickle.loads(message)  # noqa: S301  # of our own process
     code = os.waitstatus_to_exitcode(status)
-    if not ready:
-        return End("timeout", f"more than {HANGS} s")
+    if hangs:
+        return End("timeout", f"computed nothing for {IDLE:g} s")
     if code == -signal.SIGXCPU:
         return End("timeout", "more than its share of a processor's time")
     return End("killed", f"signal {-code}" if code < 0 else f"exit code {code}")
+
+
+def _hangs(pid: int, reader: int) -> bool:
+    """Wait for a process to say something or to end; True where it computes nothing any more."""
+    while True:
+        before = _processor_time(pid)
+        if select.select([reader], [], [], IDLE)[0]:
+            return False
+        if _processor_time(pid) == before:
+            return True
+
+
+def _processor_time(pid: int) -> int:
+    """Clock ticks of a processor that a process has had."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(user) + int(system)
 
 
 def _exercise(path: Path, backend: bool) -> End:
@@ -155,22 +175,22 @@ def _bad_text(text: str) -> str:
     return "no message" if not text.strip() else "a traceback" if "Traceback" in text else ""
 
 
-def _shown(result: nd.Report | nd.Optimized) -> None:
+def _shown(result: Result) -> None:
     json.dumps(result.to_json(), allow_nan=False)
     bad = [character for character in str(result) if not character.isprintable() and character not in "\n\t"]
     assert not bad, f"control characters in what is printed: {bad[:5]!r}"
 
 
 def _inspect(path: Path) -> None:
-    _shown(nd.inspect(path, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
+    _shown(inspect(path, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
 
 
 def _optimize(path: Path) -> None:
-    _shown(nd.optimize(path, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
+    _shown(optimize(path, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
 
 
 def _optimize_unverified(path: Path) -> None:
-    result = nd.optimize(path, verify=False, timeout=_BUDGET, max_memory=_BUDGET_BYTES)
+    result = optimize(path, verify=False, timeout=_BUDGET, max_memory=_BUDGET_BYTES)
     _shown(result)
     with contextlib.suppress(NormdeployError):
         result.model.SerializeToString()
@@ -184,7 +204,7 @@ def _evaluate(path: Path) -> None:
 
 
 def _check(path: Path) -> None:
-    _shown(nd.check(path, backends=["onnxruntime"], samples=1, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
+    _shown(check(path, backends=["onnxruntime"], samples=1, timeout=_BUDGET, max_memory=_BUDGET_BYTES))
 
 
 def main(arguments: list[str]) -> int:

@@ -134,6 +134,20 @@ class TestRunner:
         assert end.odd
         assert end.kind == "timeout"
 
+    def test_a_process_that_waits_for_ever(self, ending, monkeypatch):
+        monkeypatch.setattr(runner, "IDLE", 0.01)
+        assert ending(lambda _: signal.pause()) == End("timeout", "computed nothing for 0.01 s")
+
+    def test_one_that_computes_slowly_is_waited_for(self, monkeypatch):
+        reader, writer = os.pipe()
+        looks = iter([1, 2, 2, 3, 3, 3])
+        monkeypatch.setattr(runner, "_processor_time", lambda _: next(looks))
+        monkeypatch.setattr(runner, "IDLE", 0.01)
+        assert runner._hangs(os.getpid(), reader)
+        assert next(looks, None) is None, "every look is one at a process that has gone on since"
+        os.close(reader)
+        os.close(writer)
+
     def test_a_defect_found_by_verification(self, ending):
         def differs(_):
             raise ModelError("the optimized model is not the same. This is a defect of normdeploy")
