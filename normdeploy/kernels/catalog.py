@@ -3,8 +3,8 @@
 A runtime stands here where its documentation or its source says that it may make a choice, or says nothing
 about an operator of which others are known to make it. What it is documented not to do is left out:
 onnxruntime's CPU has no LRN, BatchNormalization or Softmax in float16 and computes them in float32; its CUDA
-provider gives cuDNN float32 statistics and sums reductions in float32; TensorRT computes its normalization
-layer in float32 (NvInfer.h, INormalizationLayer::setComputePrecision).
+provider gives cuDNN float32 statistics, and sums reductions and Softmax in float32; TensorRT computes its
+normalization layer in float32 (NvInfer.h, INormalizationLayer::setComputePrecision).
 """
 
 from __future__ import annotations
@@ -129,6 +129,18 @@ HALF_SUMS = KernelChoice(
     dict.fromkeys(_SUMS, emulation.reduction) | {"AveragePool": emulation.average_pool},
 )
 
+HALF_SQUARES = KernelChoice(
+    "half-squares",
+    "the squares of ReduceSumSquare are rounded to the type of its tensors, their sum is float32",
+    _HALVES,
+    {
+        _CUDA: Maker(
+            frozenset(("ReduceSumSquare",)), "onnxruntime, cuda/reduction/reduction_ops.cc: Mul, then cuDNN"
+        )
+    },
+    {"ReduceSumSquare": emulation.squared_sum},
+)
+
 HALF_SOFTMAX = KernelChoice(
     "half-softmax",
     "exponentials and their sum are rounded to the type of the tensors",
@@ -153,7 +165,8 @@ TF32_PRODUCTS = KernelChoice(
         ),
         _CUDA: Maker(
             _PRODUCTS | {"ConvTranspose"},
-            "onnxruntime, CUDA provider, use_tf32: 1 by default (normdeploy's own runs set 0)",
+            "onnxruntime, CUDA provider, use_tf32: 1 by default (normdeploy's own runs set 0, which "
+            "convolutions of cuDNN 9 do not heed: microsoft/onnxruntime#19470)",
         ),
     },
     operand=_to_tf32,
@@ -193,6 +206,7 @@ CHOICES = (
     HALF_BATCH_NORM,
     HALF_NORMALIZATION,
     HALF_SUMS,
+    HALF_SQUARES,
     HALF_SOFTMAX,
     TF32_PRODUCTS,
     FLUSH_TO_ZERO,

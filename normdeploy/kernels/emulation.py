@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from normdeploy.dtypes import Array
 from normdeploy.kernels import normalizations, sums
 from normdeploy.kernels.accumulators import BACKWARDS, HALF, Accumulator
@@ -77,7 +79,7 @@ def mean_variance(
     """Each step in the tensor's type, as the standard's function body of it has them."""
     x = _given(inputs, 0)
     axes = [axis % x.ndim for axis in call.keywords.get("axes", (0, 2, 3))]
-    return [normalizations.standardized(x, axes, 1e-9, kept_in)]
+    return [normalizations.mean_variance(x, axes, kept_in)]
 
 
 def lp_norm(
@@ -115,6 +117,17 @@ def reduction(
     if axes is None:
         return None
     return [sums.reduction(call.node.op_type, _given(inputs, 0), exact[0], axes, kept_in)]
+
+
+def squared_sum(
+    call: OperatorCall, inputs: Arguments, exact: Sequence[Array], kept_in: NumberType
+) -> list[Array] | None:
+    """ReduceSumSquare with squares in the tensor's type, and a good sum of them."""
+    x = _given(inputs, 0)
+    axes = sums.reduced_axes(call.node.op_type, inputs, call.keywords)
+    if exact[0].dtype.kind in "iu" or axes is None:
+        return None
+    return [kept_in.rounded(np.square(x)).sum(axis=tuple(axes)).reshape(exact[0].shape)]
 
 
 def average_pool(

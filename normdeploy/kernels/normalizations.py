@@ -75,6 +75,20 @@ def standardized(
     return r(x / r(np.sqrt(r(_mean(r(np.square(x)), axes, kept_in) + epsilon))))
 
 
+def mean_variance(x: Array, axes: Sequence[int], kept_in: NumberType) -> Array:
+    """(x − mean) / (√(mean(x²) − mean²) + 1e-9), as the standard's function body of it has it.
+
+    Args:
+        x: the input.
+        axes: of the statistics.
+        kept_in: the type of each step.
+    """
+    r = kept_in.rounded
+    centre = _mean(x, axes, kept_in)
+    variance = r(_mean(r(np.square(x)), axes, kept_in) - r(np.square(centre)))
+    return r(r(x - centre) / r(r(np.sqrt(variance)) + r(np.full((), 1e-9))))
+
+
 def lp_norm(x: Array, axis: int, p: int, kept_in: NumberType) -> Array:
     """x / (Σ |x|ᵖ)^(1/p), and 0 where that is 0.
 
