@@ -27,9 +27,10 @@ from normdeploy.validation.graphs import GraphRun
 from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.invariants.ask import ask
 from normdeploy.validation.judge import Judge
+from normdeploy.validation.power.blindness import Blindness
 from normdeploy.validation.report import CheckReport
 from normdeploy.validation.stand_in import computable
-from normdeploy.validation.stream import Progress, stream
+from normdeploy.validation.stream import Progress, Run, stream
 from normdeploy.validation.tolerance import given_tolerance
 
 
@@ -126,8 +127,9 @@ def check(
         path = stack.enter_context(on_disk(model))
         examinee = Examinee(path, ours, right, judge, declared, usual, opened, tolerance, gate, seed, timeout)
         with BackendRuns(examinee, chosen, requested=backends is not None) as runs:
-            graphs = GraphRun(examinee)
-            done = stream(judge, [graphs, *runs.all], opened, watch, progress, classify=gate is not None)
+            graphs, blindness = GraphRun(examinee), Blindness(judge)
+            observers: list[Run] = [graphs, *runs.all, blindness]
+            done = stream(judge, observers, opened, watch, progress, classify=gate is not None)
         compared, reports = graphs.result(done.accuracy), runs.reports(done.accuracy)
         asked = ask(examinee, done.first, ranges, runs.alive, progress) if invariants else None
     if localize:
@@ -146,6 +148,7 @@ def check(
         remarks=[*pairing.remarks, *unsupported, *runs.remarks, *opened.remarks],
         graphs=compared,
         invariants=asked,
+        blind=blindness.result(),
     )
 
 

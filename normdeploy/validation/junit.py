@@ -4,7 +4,8 @@ A suite is the model, a test case one output of one backend. A backend that gave
 cannot be judged output by output, has a case named "run". A backend that is not on this machine and that
 nobody asked for is skipped. With a gate, the outputs pass and a case named "gate" tells whether it is met.
 Where there is an original, the class "graphs" has a case "agree": whether the deployed graph means the same.
-Each invariant of a backend is a case named "invariant" and the invariant's name.
+Each invariant of a backend is a case named "invariant" and the invariant's name. An output that can't show an
+error of 1 % is a skipped case of the class "blind".
 
 The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
 documentation of unit test reports have in common.
@@ -22,6 +23,7 @@ from normdeploy.validation import text
 if TYPE_CHECKING:
     from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariant
+    from normdeploy.validation.power.result import Blind
     from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
 Outcome = Literal["failure", "error", "skipped"]
@@ -40,6 +42,8 @@ def xml(report: CheckReport) -> str:
         _add_backend(suite, report, backend)
     for invariant in report.invariants.entries if report.invariants is not None else ():
         _add_invariant(suite, report, invariant)
+    for blind in report.blind:
+        _add_blind(suite, report, blind)
     if report.verdict != "pass" and not _count(suite, "failure") + _count(suite, "error"):
         kind: Outcome = "failure" if report.verdict == "mismatch" else "error"
         case = SubElement(suite, "testcase", classname=printable(report.model), name="verdict", time="0.000")
@@ -91,6 +95,13 @@ def _add_invariant(suite: Element, report: CheckReport, invariant: Invariant) ->
     if invariant.status != "pass":
         kinds: dict[str, Outcome] = {"broken": "failure", "skipped": "skipped"}
         _add_outcome(case, kinds.get(invariant.status, "error"), invariant.status, invariant.reason, [])
+
+
+def _add_blind(suite: Element, report: CheckReport, blind: Blind) -> None:
+    """A case that is skipped: the output was compared, and the comparison shows nothing."""
+    classname = printable(f"{report.model}.blind")
+    case = SubElement(suite, "testcase", classname=classname, name=printable(blind.output), time="0.000")
+    _add_outcome(case, "skipped", "blind", str(blind), [])
 
 
 def _outcome(backend: BackendReport) -> Outcome:

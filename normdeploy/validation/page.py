@@ -45,6 +45,8 @@ def html(report: CheckReport) -> str:
     """
     page = Page("normdeploy check", title(report))
     page.add_badge(report.verdict, _TONES[report.verdict])
+    for blind in report.blind:
+        page.add_text(f"Blind: {blind}.", "warn")
     for remark in report.remarks:
         page.add_text(remark, "note")
     for line in gate_lines(report):

@@ -21,6 +21,7 @@ from normdeploy.validation.localize import Divergence, Localization
 if TYPE_CHECKING:
     from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariants
+    from normdeploy.validation.power.result import Blind
 
 SCHEMA = 1
 
@@ -100,6 +101,7 @@ class CheckReport(PageResult):
         remarks: how the data was taken, and which names stand for each other; a line each.
         invariants: whether backends contradict themselves; None if that was not asked.
         graphs: the deployed graph against the original, both in float64; None without a reference.
+        blind: the outputs that can't show an error of 1 % in every layer.
     """
 
     model: str
@@ -114,6 +116,7 @@ class CheckReport(PageResult):
     remarks: Sequence[str] = ()
     invariants: Invariants | None = None
     graphs: Graphs | None = None
+    blind: Sequence[Blind] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -166,6 +169,7 @@ class CheckReport(PageResult):
             "gate": None if self.gate is None else self.gate.to_json(),
             "remarks": list(self.remarks),
             "graphs": None if self.graphs is None else self.graphs.to_json(),
+            "blind": [blind.to_json() for blind in self.blind],
             "half_precision": [finding.to_json() for finding in self.half_precision],
             "invariants": None if self.invariants is None else self.invariants.to_json(),
             "environment": dict(self.environment),

@@ -50,6 +50,14 @@ def divergence_line(found: Localization | None) -> str:
     return f"first wrong node: {first.node} ({first.op_type}, output {first.output}): {_WHERE[first.how]}"
 
 
+def blind_words(report: CheckReport) -> str:
+    """What follows the verdict: the outputs that can't show an error, and why; "" if all can."""
+    if not report.blind:
+        return ""
+    how = ", but blind: " if report.verdict == "pass" else ", and blind: "
+    return how + "; ".join(map(str, report.blind))
+
+
 def warnings(findings: Iterable[HalfPrecision]) -> Iterator[Text]:
     """A line for each layer that half precision would spoil."""
     return (Text(f"warning: {finding}", "yellow") for finding in findings if finding.problem)
@@ -82,7 +90,7 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
         names = ", ".join(backend.name for backend in absent)
         yield Text(f"not here: {names} (normdeploy doctor says why)", "dim")
     colour = "green" if report.verdict == "pass" else "red"
-    yield Text.assemble("verdict: ", (report.verdict, f"bold {colour}"))
+    yield Text.assemble("verdict: ", (report.verdict, f"bold {colour}"), (blind_words(report), "yellow"))
 
 
 def _localized(whose: str, found: Localization | None) -> Iterator[Text]:

@@ -89,7 +89,7 @@ def weight_role(
         for use in current.uses():
             node, index = use.node, use.idx
             function = functions.get(node.op_identifier())
-            if index in _WEIGHTS.get(node.op_type, ()):
+            if reads_as_weight(node, index):
                 roles.add("addend" if index in _ADDENDS.get(node.op_type, ()) else "weight")
                 continue
             if function is not None:
@@ -101,6 +101,11 @@ def weight_role(
             waiting += [output for output in handed_on if output not in seen]
             seen.update(handed_on)
     return "weight" if "weight" in roles else "addend" if roles else None
+
+
+def reads_as_weight(node: ir.Node, index: int) -> bool:
+    """Whether a node takes what stands at one of its inputs as a weight, and not as a parameter."""
+    return index in _WEIGHTS.get(node.op_type, ())
 
 
 def weight_attributes(node: ir.Node) -> frozenset[str]:

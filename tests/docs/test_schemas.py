@@ -164,6 +164,15 @@ def test_check_with_invariants(monkeypatch):
     assert_is_strict("check", document)
 
 
+def test_check_of_an_output_that_shows_nothing():
+    graph = (
+        "g (float[N, 2] x) => (float[N, 2] y) { zero = Constant <value = float {0}> () y = Mul (x, zero) }"
+    )
+    document = assert_fits("check", nd.check(parsed(graph), backends=["onnxruntime"], samples=2).to_json())
+    assert document["blind"] == [{"output": "y", "reason": "every element is 0"}]
+    assert_is_strict("check", document)
+
+
 def test_check_of_backends_that_fail(misbehaving):
     report = nd.check(conv_lrn(), backends=["aborts", "hangs", "tensorrt"])
     document = assert_fits("check", report.to_json())

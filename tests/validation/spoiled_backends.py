@@ -160,3 +160,15 @@ def wrong_lrn_twice(path, folder):
         if marks >= 2:
             return open_cpu(path)
     return wrong_lrn(path)
+
+
+def negates_weights(path):
+    """In which every weight of a convolution or a product has the other sign."""
+
+    def change(model):
+        weights = {node.input[1] for node in model.graph.node if node.op_type in ("Conv", "MatMul")}
+        for tensor in model.graph.initializer:
+            if tensor.name in weights:
+                tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
+
+    return Spoiled(path, change)

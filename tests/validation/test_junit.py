@@ -15,6 +15,7 @@ from normdeploy.errors import UsageError
 from normdeploy.validation import check, junit
 from normdeploy.validation.compare import TensorComparison
 from normdeploy.validation.invariants.result import Invariant, Invariants
+from normdeploy.validation.power.result import Blind
 from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 from tests.builders import conv_lrn, unary
 from tests.validation.misbehaving_for_check import misbehaving
@@ -194,3 +195,12 @@ def test_invariants():
     }
     (failure,) = suite.iter("failure")
     assert (failure.get("type"), failure.get("message")) == ("broken", "rows differ")
+
+
+def test_an_output_that_shows_nothing_is_a_skipped_case():
+    report = CheckReport("m.onnx", "m.onnx", 3, 0, [], None, {}, blind=[Blind("y", "dead ReLU")])
+    (case,) = parsed(report).findall("testcase[@classname='m.onnx.blind']")
+    assert case.get("name") == "y"
+    skipped = case.find("skipped")
+    assert skipped.get("message") == "output 'y' can't show a 1 % error (dead ReLU)"
+    assert skipped.get("type") == "blind"

@@ -7,6 +7,7 @@ import pytest
 from normdeploy.backends import catalog
 from normdeploy.validation import check
 from tests.browser import measure, needs_browser
+from tests.builders import unary
 from tests.html import parsed
 from tests.validation.networks import residual_network
 
@@ -47,6 +48,15 @@ def test_a_right_model():
     assert 'badge good">pass' in page
     assert "In half precision" not in page
     assert "all 2,304 elements" not in page  # 8 samples of 288 are sampled
+
+
+def test_an_output_that_shows_nothing():
+    report = check(
+        unary("Relu", ["N", 3]), backends=["onnxruntime"], data={"x": -np.ones((2, 3), np.float32)}
+    )
+    page = report.html()
+    parsed(page)
+    assert "Blind: output &#x27;y&#x27; can&#x27;t show a 1 % error (dead ReLU: every element is 0)." in page
 
 
 def test_a_backend_that_is_not_there_and_labels():

@@ -1,0 +1,98 @@
+"""Which outputs can't show an error: one more run of the reference with every layer a little wrong.
+
+Each layer's output is multiplied by 1 ± 1 % per channel, with random signs. An output is blind if no batch
+would have been called wrong, by what a backend's outputs are judged by. Each output is looked at until it has
+shown the error once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from normdeploy.budget import restart_clock
+from normdeploy.dtypes import Array
+from normdeploy.errors import BudgetExceeded, ModelError
+from normdeploy.graph.constants import ConstantAnalysis
+from normdeploy.inputs.samples import Batch
+from normdeploy.validation.judge import Case, Judge
+from normdeploy.validation.localize.submodels import as_declared
+from normdeploy.validation.power.layers import outputs_behind
+from normdeploy.validation.power.reasons import Looks, why_blind
+from normdeploy.validation.power.result import Blind
+from normdeploy.validation.power.walk import Cuts, outputs_with_errors
+from normdeploy.validation.row_outputs import Judged
+
+ERROR = 0.01
+
+_CLEARLY = 1.7
+"""Times what a measurement without amplified errors allows; with them it allows so much more on average.
+Eight more runs in each check would be a high price for the difference."""
+
+
+class Blindness:
+    """Looks at the batches beside the backends.
+
+    Args:
+        judge: of the backends' outputs.
+    """
+
+    alive = False
+    """It asks for no batches of its own."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._cuts = Cuts(judge.deployed.model)
+        self._outputs = {str(value.name): value for value in judge.deployed.model.graph.outputs}
+        reached = outputs_behind(judge.deployed.model, self._cuts.layers)
+        self._looks = {name: Looks() for name in self._outputs if name in reached}
+        self._batches = 0
+
+    def judge(self, batch: Batch, case: Case, scores: str | None, predicted: Array | None) -> None:
+        """Look at one batch, if an output has not shown the error yet.
+
+        Args:
+            batch: the inputs.
+            case: what is right for them, and what outputs may be off by.
+            scores, predicted: not needed.
+        """
+        seed = [self._judge.seed, self._batches]
+        self._batches += 1
+        if not self._looks:
+            return
+        restart_clock()
+        try:
+            disturbed = outputs_with_errors(self._judge.deployed, self._cuts, batch.inputs, ERROR, seed)
+        except BudgetExceeded:
+            raise
+        except ModelError:  # sizes that are computed no longer fit: nobody would miss that
+            self._looks = {}
+            return
+        given = {name: as_declared(disturbed[name], self._outputs[name].dtype) for name in self._looks}
+        with np.errstate(all="ignore"):
+            judged = case.judge_disturbed(given, quickly=True)
+        for name in list(self._looks):
+            if name not in judged or _is_clear(judged[name]):
+                del self._looks[name]
+            else:
+                array = case.computed[name]
+                self._looks[name].add(array, disturbed[name], judged[name].comparison.noise_ratio)
+
+    def result(self) -> list[Blind]:
+        """The outputs that have not shown the error in any batch; none without batches."""
+        constants = ConstantAnalysis(self._judge.deployed.model)
+        measured = self._judge.tolerance is None
+        allows_it = "rounding may move it" if measured else "the tolerance allows"
+        found = []
+        for name, value in self._outputs.items() if self._batches else ():
+            if name in self._looks:
+                found.append(Blind(name, why_blind(value, self._looks[name], allows_it)))
+            elif constants.is_constant(value):
+                found.append(Blind(name, "it depends on no input"))
+        return found
+
+
+def _is_clear(judged: Judged) -> bool:
+    """Whether an output would be called wrong."""
+    found = judged.comparison
+    measured = found.expected_rounding is not None
+    return found.noise_ratio > _CLEARLY if measured else found.wrong > 0
