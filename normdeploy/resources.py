@@ -27,6 +27,9 @@ def physical_memory() -> float:
     return min(sizes)
 
 
+_LARGEST_LIMIT = 2**63 - 1
+"""Bytes; the system takes no larger number."""
+
 _SHARE = 0.5
 """Of the machine's memory."""
 
@@ -49,7 +52,7 @@ def limit_memory(nbytes: float | None = None) -> None:
     if not math.isfinite(nbytes):
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = int(nbytes)
+    wanted = min(int(nbytes), _LARGEST_LIMIT)
     present = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     if all(wanted < limit for limit in present):
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))

@@ -28,6 +28,9 @@ _LOG_BYTES = 16384
 _LOG_LINES = 5
 _GRACE_SECONDS = 5.0
 _CHUNK_BYTES = 65536
+_LONGEST_WAIT = 3600.0
+"""Seconds between two looks at the time limit; the system takes none that are infinite, or above 2^31 ms."""
+
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -212,7 +215,7 @@ class WorkerSession:
                         BackendTimeout,
                         f"{self._doing} took longer than the time limit of {self.timeout:g} s",
                     )
-                ready = {key.fd for key, _ in selector.select(remaining)}
+                ready = {key.fd for key, _ in selector.select(min(remaining, _LONGEST_WAIT))}
                 if log in ready and not self._drain_log():
                     selector.unregister(log)
                 if pipe in ready:

@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard_output()
             _say(f"standard output cannot be written ({error.strerror})")
             return ExitCode.BAD_INPUT
-        code = exit_code(error)
+        code = ExitCode.BAD_INPUT if _is_of_file(error) else exit_code(error)
         if code == ExitCode.INTERNAL and os.environ.get(TRACEBACK) == "1":
             traceback.print_exc()
         _say(_message(error, code))
@@ -105,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _message(error: Exception, code: ExitCode) -> str:
+    if _is_of_file(error):
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if code == ExitCode.INTERNAL:
         return f"internal error, please report it: {type(error).__name__}: {error}"
     if isinstance(error, RecursionError):
@@ -139,6 +141,11 @@ def _writes_anything() -> bool:
 def _is_of_output(error: Exception) -> TypeGuard[OSError]:
     """Whether an error is standard output's: those of files have the file's name."""
     return isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS
+
+
+def _is_of_file(error: Exception) -> TypeGuard[OSError]:
+    """Whether an error is that of a file or a folder, which the user or the machine gave us."""
+    return isinstance(error, OSError) and isinstance(error.filename, str | bytes)
 
 
 def _discard_output() -> None:

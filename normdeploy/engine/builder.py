@@ -98,7 +98,7 @@ def build(
         caches: list[Path] = []
         if timing_cache is not None and library.has_timing_cache:
             caches = [Path(timing_cache), stack.enter_context(staged(timing_cache))]
-        known = bool(caches) and caches[0].is_file()
+        known = bool(caches) and os.path.isfile(caches[0])
         options = {
             "library": library.name,
             "engine": str(part.resolve()),

@@ -83,6 +83,6 @@ def _names(path: Path) -> list[str]:
             (within / name).as_posix()
             for name in files
             if not name.startswith(".")
-            and (Path(place) / name).is_file()  # no pipe, which would wait for ever
+            and os.path.isfile(os.path.join(place, name))  # no pipe, which would wait for ever
         ]
     return sorted(found)

@@ -80,7 +80,7 @@ def _from_table(folder: Folder, table: Path) -> list[int]:
 
 
 def _rows(table: Path) -> list[tuple[int, list[str]]]:
-    if table.exists() and not table.is_file():
+    if os.path.exists(table) and not os.path.isfile(table):
         raise InputError(f"{table}: not a file")
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -88,5 +88,5 @@ def _rows(table: Path) -> list[tuple[int, list[str]]]:
             return [(reader.line_num, row) for row in reader if row]
     except OSError as error:
         raise InputError(f"{table}: cannot be read ({error.strerror or error})") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, ValueError) as error:
         raise InputError(f"{table}: not a CSV file in UTF-8 ({error})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def open_npy(path: Path) -> Array:
     Raises:
         InputError: no such file, another kind of file, a damaged one, or pickled Python objects.
     """
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"{path}: not a file")
     try:
         with path.open("rb") as file:

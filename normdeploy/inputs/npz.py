@@ -108,7 +108,7 @@ class NpzFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._stack = ExitStack()
-        if self.path.exists() and not self.path.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(f"{self.path}: not a file")
         try:
             self._zip = self._stack.enter_context(zipfile.ZipFile(self.path))

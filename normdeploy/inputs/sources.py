@@ -58,9 +58,9 @@ def open_source(inputs: Sequence[DeclaredInput], data: Data, preparation: Prepar
     folder = None
     if not isinstance(data, Mapping):
         path = Path(data)
-        if path.is_dir():
+        if os.path.isdir(path):
             folder = read_folder(path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        elif path.suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path):
             folder = Folder(path.parent, [path.name], images=True, others=())
     if preparation.labels is not None and folder is None:
         raise UsageError("a table of labels belongs to a folder: save 'labels' beside the other arrays")
@@ -84,7 +84,7 @@ def _single(inputs: Sequence[DeclaredInput], data: Data, preparation: Preparatio
         return _prepared(inputs, (piece for _ in range(1)), function, None)
     if Path(data).suffix == ".py":
         raise UsageError(f"{data}: name the function in it that yields {{name: array}}: FILE.py:FUNCTION")
-    if is_function_reference(str(data)) and not Path(data).exists():
+    if is_function_reference(str(data)) and not os.path.exists(data):
         if function is not None:
             raise UsageError(f"'{data}' yields what the model takes: call the preprocessing there")
         return Source(grouped(inputs, factory_sets(str(data))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -53,7 +54,7 @@ def load_function(text: str, kind: type[InputError | ExportError] = InputError) 
     if match is None:
         raise UsageError(f"'{text}': name a function as FILE.py:FUNCTION")
     path, name = Path(match["path"]), match["name"]
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{path}: no such file")
     spec = importlib.util.spec_from_file_location(f"{_MODULE_PREFIX}{path.stem}", path)
     if spec is None or spec.loader is None:

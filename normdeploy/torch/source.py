@@ -98,7 +98,7 @@ def load_program(path: Path) -> ExportedProgram:
         ExportError: not an exported program, or one with custom objects or compiled libraries.
         BudgetExceeded: what is in the archive takes more memory than there is.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from tests.builders import conv_lrn, model, unary
 
@@ -233,6 +234,33 @@ class TestUsage:
     def test_an_output_that_cannot_be_written(self, run, good, tmp_path):
         run("check", good, "--json", tmp_path / "no" / "report.json").assert_refused("cannot be written")
         run("inspect", good, "--json", tmp_path).assert_refused("is a folder")
+
+    @pytest.mark.parametrize("place", ["a" * 5000, "a\0b", "loop"], ids=["long", "nul", "loop"])
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            *(["check", "{good}", "--data", f"{{place}}{suffix}"] for suffix in ("", ".npz", ".npy", ".png")),
+            ["check", "{good}", "--data", "{images}", "--labels", "{place}"],
+            ["check", "{good}", "--data", "{images}", "--preprocess", "{place}.py:f"],
+            ["check", "{good}", "--data", "{place}.py:f"],
+            ["check", "{place}"],
+            ["check", "{good}", "--reference", "{place}"],
+            ["check", "{good}", "--plugin", "{place}"],
+            ["inspect", "{good}", "--json", "{place}/report.json"],
+            ["optimize", "{good}", "-o", "{place}/out.onnx"],
+            ["profile", "{good}", "--baseline", "{place}"],
+            ["build", "{good}", "-o", "{place}/e", "--timing-cache", "{place}", "--shape", "x:1x3x6x6"],
+        ],
+        ids=" ".join,
+    )
+    def test_places_that_cannot_be_looked_at(self, run, good, tmp_path, monkeypatch, arguments, place):
+        monkeypatch.chdir(tmp_path)
+        for suffix in ("", ".npz", ".npy", ".png", ".py"):
+            (tmp_path / f"loop{suffix}").symlink_to(f"loop{suffix}")
+        (tmp_path / "images").mkdir()
+        Image.new("RGB", (6, 6)).save(tmp_path / "images" / "a.png")
+        names = {"good": good, "images": "images", "place": place}
+        run(*(part.format(**names) for part in arguments)).assert_refused()
 
     def test_nothing_is_left_behind(self, run, good, tmp_path):
         before = sorted(tmp_path.iterdir())

@@ -37,6 +37,8 @@ RAISED = [
     ),
     (RecursionError("too deep"), 2),
     (MemoryError("3 TiB"), 2),
+    (PermissionError(13, "what is\nwrong", "some/file"), 2),
+    (OSError(95, "what is\nwrong"), 70),
     (ValueError("what is\nwrong"), 70),
     (AssertionError(), 70),
 ]

@@ -175,6 +175,13 @@ def test_an_array_that_nobody_declared_is_not_read(good, tmp_path, verb):
     assert_refused(run(good, verb, "--data", str(data)), "'extra' is no input of the model")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--timeout", "inf"), ("--timeout", "1e300"), ("--max-memory", "999999T")]
+)
+def test_limits_beyond_all_there_is(good, option, value):
+    assert run(good, "check", option, value)[0] == 0
+
+
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize(
     ("option", "value", "part"),

@@ -23,7 +23,7 @@ def plugin_libraries(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         UsageError: one is not there.
     """
     for path in paths:
-        if not Path(path).is_file():
+        if not os.path.isfile(path):
             raise UsageError(f"{path}: there is no such plugin library: run  normdeploy plugin build")
     return list(dict.fromkeys(Path(path).resolve() for path in paths))
 
