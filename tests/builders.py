@@ -32,6 +32,17 @@ def model(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
+WITHOUT_NUMBERS = {
+    "an empty input": "g (float[N, 0] x) => (float[N, 0] y) { y = Relu (x) }",
+    "an empty output": "g (float[N, 4] x) => (float[0, 4] y) <int64[1] z = {0}> { y = Slice (x, z, z) }",
+    "no number": "g (float[N, 4] x) => (float[N, 4] y) { e = Exp (x) n = Neg (e) y = Log (n) }",
+    "infinities": "g (float[N, 4] x) => (float[N, 4] y) <float z = {0}> { e = Exp (x) y = Div (e, z) }",
+    "both": "g (float[N, 4] x) => (float[N, 4] y) <float z = {0}> { y = Div (x, z) }",
+    "no integers": "g (float[N, 0] x) => (int64[N, 0] y) { y = Cast <to = 7> (x) }",
+}
+"""Graphs with one input `x` whose output `y` has no finite number, whatever they are given."""
+
+
 def parsed(
     graph: str, functions: str = "", opsets: str = '"": 21, "local": 1, "normdeploy": 1'
 ) -> onnx.ModelProto:

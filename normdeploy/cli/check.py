@@ -120,7 +120,8 @@ def command(
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
 
     Exit code: 0 all passed; 1 a backend's numbers are wrong, or it misses a gate or breaks an invariant;
-    2 bad usage or bad input; 3 a backend crashed, timed out, or was asked for and is not available.
+    2 bad usage or bad input, or no output has a finite number; 3 a backend crashed, timed out, or was asked
+    for and is not available.
     """
     from normdeploy.pages.charts import require_charts
     from normdeploy.resources import limit_memory, process_limit
@@ -159,4 +160,5 @@ def command(
         report.to_junit(junit_path)
     shown = text.render(report, verbose=verbosity() is Verbosity.VERBOSE)
     deliver(report, json_path, shown, junit_path, html_path)
-    ctx.exit(_EXIT_CODES[report.verdict])
+    blind = report.verdict == "error" and report.shows_nothing
+    ctx.exit(ExitCode.BAD_INPUT if blind else _EXIT_CODES[report.verdict])

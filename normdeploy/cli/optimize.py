@@ -74,6 +74,15 @@ def command(
         )
         progress("writing")
         result.save(output)
-    wrote = f"wrote {output}: {text.summary(result.report)}{'' if no_verify else ', verified'}"
+    verified = "" if no_verify else f", verified{_aside(result.unverified)}"
+    wrote = f"wrote {output}: {text.summary(result.report)}{verified}"
     explanation = [text.explanation(result.report), text.operators(result.report)] if explain else []
     deliver(result, json_path, Group(Text(wrote), *explanation), output)
+
+
+def _aside(unverified: Sequence[str]) -> str:
+    """What the verification says nothing of."""
+    if not unverified:
+        return ""
+    names = ", ".join(f"'{name}'" for name in unverified)
+    return f" but for {names} (no finite number on random inputs)"

@@ -52,11 +52,20 @@ class Optimized(Result):
         graph: the model.
         report: what became of each normalization.
         external_data: whether the model's tensors go into a file of their own.
+        unverified: outputs without a finite number on the inputs of the verification.
     """
 
-    def __init__(self, graph: ir.Model, report: OptimizationReport, *, external_data: bool = False) -> None:
+    def __init__(
+        self,
+        graph: ir.Model,
+        report: OptimizationReport,
+        *,
+        external_data: bool = False,
+        unverified: Sequence[str] = (),
+    ) -> None:
         self.graph = graph
         self.report = report
+        self.unverified = unverified
         self._external_data = external_data
 
     @cached_property
@@ -118,8 +127,8 @@ def optimize(
         The rewritten model, and a report of what became of each BatchNorm and LRN, which it prints as.
 
     Raises:
-        ModelError: not a model that `load` accepts; or the result would differ by more than rounding, or
-            cannot be computed in the reference.
+        ModelError: not a model that `load` accepts; or the result would differ by more than rounding, cannot
+            be computed in the reference, or has no finite number there that could differ.
         BudgetExceeded: it would take, or has taken, more time or memory than it may.
         UsageError, InputError: a shape that does not fit, or one that is missing.
 
@@ -145,11 +154,12 @@ def optimize(
         with refused_if_invalid(model):
             graph = original.clone() if verify or isinstance(model, ir.Model) else original
             report = rewrite(graph, target=target, progress=progress)
+    unverified: Sequence[str] = ()
     if verify:
         progress("verifying")
         restart_clock()
-        verify_equal(original, graph, shapes)
-    return Optimized(graph, report, external_data=external_data)
+        unverified = verify_equal(original, graph, shapes)
+    return Optimized(graph, report, external_data=external_data, unverified=unverified)
 
 
 @contextmanager

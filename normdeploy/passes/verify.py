@@ -35,7 +35,7 @@ strides and pools need 63 pixels, runs with 64."""
 _Inputs = dict[str, NDArray[Any]]
 
 
-def verify_equal(before: ir.Model, after: ir.Model, shapes: Mapping[str, Sequence[int]]) -> None:
+def verify_equal(before: ir.Model, after: ir.Model, shapes: Mapping[str, Sequence[int]]) -> list[str]:
     """Compute two models on one batch of random inputs, and refuse a difference beyond rounding.
 
     What passes may still differ on other inputs. The inputs are the same each time.
@@ -45,14 +45,19 @@ def verify_equal(before: ir.Model, after: ir.Model, shapes: Mapping[str, Sequenc
         after: the rewritten one.
         shapes: of inputs whose shape the model leaves open. Without one, a few sizes are tried.
 
+    Returns:
+        The outputs of which nothing is verified: they are empty, or have no finite number.
+
     Raises:
-        ModelError: an output differs, or the reference cannot compute the model.
+        ModelError: an output differs, or that list would hold them all, or the reference cannot compute the
+            model.
         InputError, UsageError: shapes that do not fit.
     """
     inputs = with_shapes(declared_inputs(before), shapes)
     rewritten = Evaluator(after)
     arrays, case = _first_that_runs(Judge(rewritten, Evaluator(before)), inputs)
     actual = rewritten.run(arrays)
+    unseen = []
     for name, expected in case.expected.items():
         if actual[name].shape != expected.shape:
             raise ModelError(_difference(name, f"the shape is {actual[name].shape}", expected.shape))
@@ -60,6 +65,14 @@ def verify_equal(before: ir.Model, after: ir.Model, shapes: Mapping[str, Sequenc
         if found.wrong:
             wrong = f"{found.wrong} of {found.elements} elements are off by up to {found.max_abs_error:.3g}"
             raise ModelError(_difference(name, wrong, "rounding errors only"))
+        if found.shows_nothing:
+            unseen.append(name)
+    if len(unseen) == len(case.expected):
+        raise ModelError(
+            "the result cannot be verified: no output has a finite number on random inputs: give other "
+            "shapes; or skip the verification"
+        )
+    return unseen
 
 
 def _difference(name: str, what: str, instead: object) -> str:

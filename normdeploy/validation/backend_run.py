@@ -16,7 +16,7 @@ from normdeploy.inputs.samples import Batch
 from normdeploy.validation.compared_outputs import ComparedOutputs
 from normdeploy.validation.gate import Gate
 from normdeploy.validation.judge import Case
-from normdeploy.validation.report import BackendReport, Status
+from normdeploy.validation.report import BackendReport, Status, show_nothing
 
 _MEANINGLESS = 0.1
 """Expected rounding, as a share of an output's root mean square, above which a verdict says little. What is
@@ -137,7 +137,9 @@ class BackendRun:
             self._seconds += time.monotonic() - begin
 
     def _doubt(self) -> str:
-        """A warning where rounding alone may change an output so much that passing means little."""
+        """A warning where passing means nothing, or where rounding alone may change an output much."""
+        if show_nothing(self._compared.reports):
+            return "no output has a finite number on these inputs, and nothing could be compared"
         for output in self._compared.reports:
             share = output.comparison.noise_share
             if share is not None and share > _MEANINGLESS:

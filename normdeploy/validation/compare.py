@@ -76,6 +76,11 @@ class TensorComparison:
     noise_share: float | None = None
     rows: RowCounts | None = None
 
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether there is no finite number, so that nothing can be concluded from what is equal."""
+        return self.nan + self.inf == self.elements
+
     def __add__(self, other: TensorComparison) -> TensorComparison:
         return TensorComparison(
             self.elements + other.elements,

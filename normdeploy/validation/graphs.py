@@ -20,7 +20,7 @@ from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.judge import Case
 from normdeploy.validation.localize import Localization, by_rounding, localize_graphs
 from normdeploy.validation.quantization import is_quantized
-from normdeploy.validation.report import GateOutcome, OutputReport
+from normdeploy.validation.report import GateOutcome, OutputReport, show_nothing
 from normdeploy.validation.stream import Progress
 
 
@@ -144,7 +144,9 @@ class GraphRun:
         if found.gate is not None and any(output.comparison.wrong for output in outputs):
             return found.reason
         ratio = max((output.comparison.noise_ratio for output in outputs), default=0.0)
-        if not any(output.comparison.max_abs_error for output in outputs):
+        if show_nothing(outputs):
+            how = "no output has a finite number"
+        elif not any(output.comparison.max_abs_error for output in outputs):
             how = "to the last bit"
         else:
             how = f"to {ratio:.2g} of what {explained} explains"

@@ -44,6 +44,11 @@ class OutputReport:
         return {"name": self.name, "dtype": self.dtype, **self.comparison.to_json()}
 
 
+def show_nothing(outputs: Sequence[OutputReport]) -> bool:
+    """Whether outputs were compared, and none has a finite number."""
+    return bool(outputs) and all(output.comparison.shows_nothing for output in outputs)
+
+
 @dataclass(frozen=True)
 class BackendReport:
     """What became of one backend.
@@ -121,8 +126,8 @@ class CheckReport(PageResult):
     @property
     def verdict(self) -> Verdict:
         """ "mismatch" if numbers of a backend or of the deployed graph are wrong or miss the gate, or if an
-        invariant is broken; "error" if a backend failed, or if nothing could be judged. A backend that is
-        unavailable counts only if it was named.
+        invariant is broken; "error" if a backend failed, or if nothing could be judged: no output has a
+        finite number. A backend that is unavailable counts only if it was named.
         """
         statuses = [backend.status for backend in self.backends]
         if self.graphs is not None:
@@ -134,7 +139,15 @@ class CheckReport(PageResult):
             or (backend.status == "unavailable" and backend.requested)
             for backend in self.backends
         )
-        return "error" if failed or "pass" not in statuses else "pass"
+        return "error" if failed or "pass" not in statuses or self.shows_nothing else "pass"
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether nothing is wrong for want of a finite number that could be."""
+        compared = [backend.outputs for backend in self.backends if backend.status == "pass"]
+        if self.graphs is not None and self.graphs.agree:
+            compared.append(self.graphs.outputs)
+        return bool(compared) and all(map(show_nothing, compared))
 
     def __rich__(self) -> RenderableType:
         return text.render(self)

@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from normdeploy.backends import catalog
-from tests.builders import classifier, conv_lrn
+from tests.builders import WITHOUT_NUMBERS, classifier, conv_lrn, parsed
 
 
 def test_a_good_model_passes(run, good):
@@ -47,6 +47,16 @@ def test_a_crash_is_exit_code_3_and_shows_the_log(run, good, monkeypatch):
     assert outcome.code == 3
     assert "SIGABRT" in outcome.out
     assert "| the last words" in outcome.out
+
+
+def test_outputs_without_a_finite_number_are_exit_code_2(run, tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(parsed(WITHOUT_NUMBERS["no number"]), path)
+    outcome = run("check", path, "--backend", "onnxruntime", "--json", tmp_path / "report.json")
+    assert outcome.code == 2
+    assert "no output has a finite number on these inputs, and nothing could be compared" in outcome.out
+    assert "verdict: error" in outcome.out
+    assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "error"
 
 
 def test_a_mismatch_outweighs_a_missing_backend(run, good, tmp_path):

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from normdeploy.cli import main
-from tests.builders import BN, Graph
+from tests.builders import BN, Graph, parsed
 from tests.equivalence import assert_same, operators
 
 
@@ -27,6 +27,14 @@ def test_writes_the_result_and_a_summary(source, tmp_path, capsys):
     assert_same(onnx.load(source), onnx.load(out))
     expected = f"wrote {out}: 4 -> 3 nodes, BatchNorm 1 folded, BatchNorm 1 kept, verified\n"
     assert capsys.readouterr().out == expected
+
+
+def test_says_which_outputs_are_not_verified(tmp_path, capsys):
+    path, out = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    text = "{ n = Neg (x) e = Exp (n) m = Neg (e) y = Log (m) z = Relu (x) }"
+    onnx.save(parsed(f"g (float[N, 4] x) => (float[N, 4] y, float[N, 4] z) {text}"), path)
+    assert main(["optimize", str(path), "-o", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(", verified but for 'y' (no finite number on random inputs)\n")
 
 
 def test_explains_each_batchnorm(source, tmp_path, capsys):

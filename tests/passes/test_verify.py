@@ -1,6 +1,7 @@
 """The model before and after on random inputs: what is found, what is guessed, what is refused."""
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 from onnx import helper
@@ -12,7 +13,7 @@ from normdeploy.passes import pipeline, verify
 from normdeploy.passes.verify import verify_equal
 from normdeploy.reference import Evaluator
 from normdeploy.validation.judge import Judge
-from tests.builders import FLOAT, Graph, conv_lrn, model
+from tests.builders import FLOAT, WITHOUT_NUMBERS, Graph, conv_lrn, model, parsed
 from tests.equivalence import operators
 
 
@@ -169,7 +170,21 @@ def test_a_model_that_shows_nothing_at_any_size_is_computed_at_the_first():
     arrays, case = verify._first_that_runs(Judge(*[Evaluator(loaded)] * 2), verify.declared_inputs(loaded))
     assert arrays["x"].shape == (1, 3, 8, 8)
     assert np.isnan(case.expected[y]).all()
-    verify_equal(loaded, loaded, {})
+
+
+@pytest.mark.parametrize("text", WITHOUT_NUMBERS.values(), ids=WITHOUT_NUMBERS)
+def test_outputs_without_a_finite_number_verify_nothing(text):
+    """Beside another output they are named."""
+    proto = parsed(text)
+    with pytest.raises(
+        ModelError,
+        match="cannot be verified: no output has a finite number on random inputs: give other shapes; or",
+    ):
+        nd.optimize(proto)
+    assert nd.optimize(proto, verify=False).unverified == ()
+    proto.graph.node.append(helper.make_node("Shape", ["x"], ["shape"]))
+    proto.graph.output.append(helper.make_tensor_value_info("shape", onnx.TensorProto.INT64, [2]))
+    assert nd.optimize(proto).unverified == ["y"]
 
 
 def test_a_network_that_runs_at_no_size_asks_for_one():

@@ -12,7 +12,7 @@ from normdeploy.backends import catalog
 from normdeploy.errors import InputError, ModelError, UsageError
 from normdeploy.graph.io import load
 from normdeploy.validation import CheckReport, check
-from tests.builders import FLOAT, classifier, conv_lrn, model, unary
+from tests.builders import FLOAT, WITHOUT_NUMBERS, classifier, conv_lrn, model, parsed, unary
 from tests.validation.misbehaving_for_check import misbehaving
 
 
@@ -105,6 +105,35 @@ def test_nan_where_the_reference_has_nan():
     report = ort(unary("Sqrt", ["N", 50]))
     assert report.verdict == "pass"
     assert only(report).outputs[0].comparison.nan > 0
+
+
+@pytest.mark.parametrize("text", WITHOUT_NUMBERS.values(), ids=WITHOUT_NUMBERS)
+def test_outputs_without_a_finite_number_are_no_pass(text):
+    """What is equal then shows nothing. Beside another output one such is none of the verdict's business."""
+    proto = parsed(text)
+    if proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value == 0:
+        with pytest.raises(InputError, match="a dimension of 0 leaves nothing to compute with"):
+            ort(proto)
+        return
+    report = ort(proto)
+    nothing = "no output has a finite number on these inputs, and nothing could be compared"
+    assert (report.verdict, only(report).status, only(report).reason) == ("error", "pass", nothing)
+    assert ort(proto, reference=proto).verdict == ort(proto, rtol=0, atol=0).verdict == "error"
+    assert "the graphs agree in float64: no output has a finite number" in str(ort(proto, reference=proto))
+    proto.graph.node.append(helper.make_node("Shape", ["x"], ["shape"]))
+    proto.graph.output.append(helper.make_tensor_value_info("shape", onnx.TensorProto.INT64, [2]))
+    assert ort(proto).verdict == "pass"
+
+
+def test_a_gate_is_not_met_without_numbers():
+    report = ort(parsed(WITHOUT_NUMBERS["no number"]), max_flips=0)
+    assert (report.verdict, only(report).gate) == ("error", "met")
+
+
+def test_finite_numbers_where_the_reference_has_none_are_wrong():
+    nothing = parsed(WITHOUT_NUMBERS["no number"])
+    finite = parsed("g (float[N, 4] x) => (float[N, 4] y) { y = Exp (x) }")
+    assert ort(finite, reference=nothing).verdict == ort(nothing, reference=finite).verdict == "mismatch"
 
 
 def test_data_with_labels_gives_accuracies_and_flips():
