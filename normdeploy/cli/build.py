@@ -19,7 +19,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, status
+from normdeploy.cli.output import deliver, require_apart, status
 from normdeploy.cli.ranges import shape_or_range
 from normdeploy.cli.verb import Verb
 
@@ -76,6 +76,8 @@ def command(
     from normdeploy.resources import limit_memory, process_limit
 
     limit_memory(process_limit(max_memory))
+    written = {"output": output, "timing-cache": timing_cache, "json": json_path}
+    require_apart([model, *plugins], **written)
     with status("building the engine"):
         record = build(
             model,

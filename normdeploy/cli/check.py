@@ -21,7 +21,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, progress_bar, require_one_on_stdout
+from normdeploy.cli.output import deliver, progress_bar, require_apart
 from normdeploy.cli.ranges import shape_or_range
 from normdeploy.cli.verb import Verb, Verbosity, verbosity
 from normdeploy.errors import ExitCode
@@ -127,10 +127,11 @@ def command(
     from normdeploy.resources import limit_memory, process_limit
     from normdeploy.validation import check, text
 
-    require_one_on_stdout(json=json_path, junit=junit_path, html=html_path)
     if html_path is not None:
         require_charts()
     limit_memory(process_limit(max_memory))
+    reads = (model, reference, data, labels, preprocess if isinstance(preprocess, str) else None, *plugins)
+    require_apart(reads, json=json_path, junit=junit_path, html=html_path)
     with progress_bar("checking") as progress:
         report = check(
             model,

@@ -17,7 +17,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, require_one_on_stdout, stages
+from normdeploy.cli.output import deliver, require_apart, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -68,7 +68,7 @@ def command(
     from normdeploy.resources import limit_memory, process_limit
     from normdeploy.torch import PROGRAM, export_source
 
-    require_one_on_stdout(output=output, json=json_path)
+    require_apart([source], output=output, json=json_path)
     if source.lower().endswith(PROGRAM):
         limit_memory(process_limit(max_memory))
     with stages("exporting") as progress:

@@ -16,7 +16,7 @@ from normdeploy.cli.options import (
     model_argument,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, progress_bar
+from normdeploy.cli.output import deliver, progress_bar, require_apart
 from normdeploy.cli.verb import Verb
 
 
@@ -47,6 +47,7 @@ def command(
     from normdeploy.resources import limit_memory, process_limit
 
     limit_memory(process_limit(max_memory))
+    require_apart([model, data], json=json_path)
     with nullcontext() if data is None else progress_bar("inspecting") as progress:
         found = inspect(
             model,

@@ -16,7 +16,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, require_one_on_stdout, stages
+from normdeploy.cli.output import deliver, require_apart, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -60,8 +60,8 @@ def command(
     from normdeploy.passes import optimize, text
     from normdeploy.resources import limit_memory, process_limit
 
-    require_one_on_stdout(output=output, json=json_path)
     limit_memory(process_limit(max_memory))
+    require_apart([model], output=output, json=json_path)
     with stages("optimizing") as progress:
         result = optimize(
             model,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,18 +22,64 @@ if TYPE_CHECKING:
     from normdeploy.results import Result
 
 
-def require_one_on_stdout(**paths: str | None) -> None:
-    """Check, before any work, that one file at most is to go to standard output.
+_OUTPUT = "output"
+"""The option that may name a file that is read."""
+
+
+def require_apart(reads: Iterable[str | None] = (), **paths: str | None) -> None:
+    """Check, before any work, that files can be written, none of them twice or over one that is read.
 
     Args:
-        paths: what each option says, by its long name.
+        reads: files that the command reads; FILE.py:FUNCTION is one.
+        paths: what each option says, by its long name. What `output` says may be a file that is read, but
+            holds none of a model's tensors.
 
     Raises:
-        UsageError: several are.
+        UsageError: one cannot, or is.
     """
     taken = [f"--{name}" for name, path in paths.items() if _is_stdout(path)]
     if len(taken) > 1:
         raise UsageError(f"{taken[0]} and {taken[1]} cannot both be standard output: name a file for one")
+    targets = {name: _target(path) for name, path in paths.items() if path is not None}
+    _require_apart({name: target for name, target in targets.items() if target}, list(map(_file, reads)))
+
+
+def _require_apart(targets: Mapping[str, Path], reads: Sequence[Path | None]) -> None:
+    from normdeploy.graph.external_data import data_of
+
+    seen: dict[Path, str] = {}
+    for name, target in targets.items():
+        other = seen.setdefault(target, name)
+        if other != name:
+            raise UsageError(f"--{other} and --{name} are one file, {target}: name another for one")
+        if not target.exists():
+            continue
+        for read in filter(None, reads):
+            if target == read and name != _OUTPUT:
+                raise UsageError(f"--{name} {target}: is read by this command: name another file")
+            if target in data_of(read):
+                raise UsageError(f"--{name} {target}: holds tensors of {read}: name another file")
+
+
+def _target(path: str) -> Path | None:
+    """The file that is going to be written; None for standard output."""
+    from normdeploy.files import resolved_target
+
+    if _is_stdout(path):
+        return None
+    target = resolved_target(path)
+    if not target.parent.is_dir():
+        raise UsageError(f"{path}: cannot be written (there is no folder {target.parent})")
+    return target
+
+
+def _file(text: str | None) -> Path | None:
+    """The file that an argument names, links followed, if there is one."""
+    for path in () if text is None else (text, text.rpartition(":")[0]):
+        with suppress(OSError, ValueError):
+            if os.path.isfile(path):
+                return Path(os.path.realpath(path))
+    return None
 
 
 def deliver(

@@ -10,7 +10,7 @@ import click
 from normdeploy.choices import Headers
 from normdeploy.cli.group import Group
 from normdeploy.cli.options import complete_file, json_option
-from normdeploy.cli.output import deliver, say, status
+from normdeploy.cli.output import deliver, require_apart, say, status
 
 
 @click.group(name="plugin", cls=Group)
@@ -55,6 +55,7 @@ def build_command(
 
     from normdeploy.plugin import build, info
 
+    require_apart(output=output, json=json_path)
     with status("compiling the plugin"):
         library = build(output, architectures=architectures or None, headers=headers, jobs=jobs)
     deliver(info(library), json_path, Text(str(library)))
@@ -82,4 +83,5 @@ def info_command(library: str | None, json_path: str | None) -> None:
     """Say what the library holds: operators, architectures, versions."""
     from normdeploy.plugin import info
 
+    require_apart([library], json=json_path)
     deliver(info(library), json_path)

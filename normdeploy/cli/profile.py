@@ -21,7 +21,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, progress_bar, require_one_on_stdout
+from normdeploy.cli.output import deliver, progress_bar, require_apart
 from normdeploy.cli.verb import Verb
 from normdeploy.errors import ExitCode, UsageError
 
@@ -116,12 +116,12 @@ def command(
     from normdeploy.profiling import profile
     from normdeploy.resources import limit_memory, process_limit
 
-    require_one_on_stdout(json=json_path, html=html_path)
     if max_latency is not None and batches is None:
         raise UsageError("--max-latency chooses among batch sizes: give them with --batch")
     if max_regression is not None and against is None and baseline is None:
         raise UsageError("--max-regression needs something to compare with: --baseline or --against")
     limit_memory(process_limit(max_memory))
+    require_apart([model, against], json=json_path, html=html_path)
     with progress_bar("profiling") as progress:
         result = profile(
             model,

@@ -22,7 +22,7 @@ from normdeploy.cli.options import (
     shapes_option,
     timeout_option,
 )
-from normdeploy.cli.output import deliver, stages
+from normdeploy.cli.output import deliver, require_apart, stages
 from normdeploy.cli.verb import Verb
 
 
@@ -92,6 +92,8 @@ def command(
     from normdeploy.validation.reduction import reduce
 
     limit_memory(process_limit(max_memory))
+    reads = (model, reference, data, preprocess if isinstance(preprocess, str) else None, *plugins)
+    require_apart(reads, output=output, json=json_path)
     with stages("reducing") as progress:
         found = reduce(
             model,

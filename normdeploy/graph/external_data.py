@@ -37,6 +37,18 @@ def external_protos(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
     return [tensor for tensor in proto_tensors(proto) if tensor.data_location == onnx.TensorProto.EXTERNAL]
 
 
+def data_of(path: Path) -> set[Path]:
+    """The files that hold tensors of the model at a path, links followed; none if it is no model."""
+    if not _mentions(path, "location"):
+        return set()
+    found = set()
+    with contextlib.suppress(ModelError, OSError, ValueError):
+        for tensor in external_protos(read_model(path)[0]):
+            locations = (entry.value for entry in tensor.external_data if entry.key == "location")
+            found |= {(path.parent / location).resolve() for location in locations}
+    return found
+
+
 def check_external(tensor: onnx.TensorProto, path: Path) -> None:
     """Let a tensor of the model at `path` through the gate.
 
