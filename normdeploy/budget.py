@@ -243,6 +243,21 @@ _SMALL = 2**16
 """Bytes of a tensor that is not worth a look; `check_budget` sees many of them."""
 
 
+@contextmanager
+def memory_kept(most: float = math.inf) -> Iterator[None]:
+    """Make allocations fail inside the block that take more than the budget has left.
+
+    For the work of others, which looks at no budget: where it cannot be told beforehand how much it takes.
+
+    Args:
+        most: bytes, that it may not take in any case.
+    """
+    budget = _current.get()
+    left = most if budget is None else min(most, max(budget.bytes_left, 0))
+    with nullcontext() if math.isinf(left) else resources.limited_memory(int(left)):
+        yield
+
+
 def require_time(operations: float, *, matrices: bool = True) -> None:
     """Check that there is time for so many multiplications and additions, before they are begun.
 

@@ -10,6 +10,7 @@ from normdeploy import budget, resources, signals
 from normdeploy.budget import (
     check_budget,
     clock_stopped,
+    memory_kept,
     require_memory,
     require_time,
     restart_clock,
@@ -77,6 +78,16 @@ def test_memory_that_is_taken_bit_by_bit_is_noticed(monkeypatch, clock):
         clock.now += 1
         with pytest.raises(BudgetExceeded, match="this here took more memory than the 1 GiB allowed"):
             check_budget("this here ")
+
+
+def test_the_work_of_others_is_kept_to_what_is_left():
+    with spending(max_memory=2**24), pytest.raises(MemoryError), memory_kept():
+        bytearray(2**28)
+    with pytest.raises(MemoryError), memory_kept(2**24):
+        bytearray(2**28)
+    with spending(max_memory=2**32), memory_kept():
+        assert len(bytearray(2**26)) == 2**26
+    assert len(bytearray(2**28)) == 2**28, "a limit that has outlived its block"
 
 
 def test_this_process_tells_how_much_memory_it_holds():

@@ -8,9 +8,8 @@ import logging
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
-from normdeploy.budget import check_budget
+from normdeploy.budget import check_budget, memory_kept
 from normdeploy.graph.io import ModelSource, load
-from normdeploy.resources import limited_memory
 
 # The pass logs a traceback for a model that it cannot follow; without a handler it would reach the terminal.
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
@@ -22,8 +21,9 @@ _MOST_BYTES = 2**31
 def infer(model: ir.Model) -> None:
     """Add the types and shapes that ONNX can infer, in place; a model it cannot follow stays as it is.
 
-    One that takes more than 2 GiB of memory to follow stays as it is, too: its weights are not looked at, and
-    a few nodes can double the axes of a tensor, or the sizes that are followed, again and again.
+    One that takes more memory to follow than 2 GiB, or than the budget has left, stays as it is, too: its
+    weights are not looked at, and a few nodes can double the axes of a tensor, or the sizes that are followed,
+    again and again.
 
     Raises:
         BudgetExceeded: no time or memory is left for it, or for what comes after it.
@@ -32,7 +32,7 @@ def infer(model: ir.Model) -> None:
     inputs, weights = list(model.graph.inputs), dict(model.graph.initializers)
     tensors = {name: value.const_value for name, value in weights.items()}
     # ONNX's inference and its wrapper raise many types of exceptions
-    with contextlib.suppress(Exception), limited_memory(_MOST_BYTES):
+    with contextlib.suppress(Exception), memory_kept(_MOST_BYTES):
         ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
     # The pass moves large initializers to the end, and where it fails early it leaves them among the inputs.
     model.graph.inputs[:] = inputs

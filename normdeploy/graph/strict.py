@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import onnx
 import onnx_ir as ir
 
+from normdeploy.budget import memory_kept
 from normdeploy.errors import ModelError, NormdeployError
 from normdeploy.graph.io import ModelSource, load, model_name, to_proto
-from normdeploy.resources import limited_memory
 
 _MOST_BYTES = 2**31
 """Of memory that the inference may take."""
@@ -57,7 +57,7 @@ def _cause(error: BaseException) -> BaseException:
 def _problem(model: ir.Model) -> str | None:
     """What ONNX's strict shape inference finds wrong with a model."""
     try:
-        with limited_memory(_MOST_BYTES):
+        with memory_kept(_MOST_BYTES):
             onnx.shape_inference.infer_shapes(to_proto(model), check_type=True, strict_mode=True)
     except Exception as error:  # it raises many types
         return " ".join(str(error).split()) or type(error).__name__

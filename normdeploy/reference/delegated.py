@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from normdeploy.budget import require_memory
+from normdeploy.budget import memory_kept, require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference import rounding_of_delegated as rounding
 from normdeploy.reference.rounding_model import EXACT, RoundingModel
@@ -78,7 +78,8 @@ def _run_single_node(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     _require_memory(model, feeds)
-    results: Any = ReferenceEvaluator(model).run(None, feeds)
+    with memory_kept():
+        results: Any = ReferenceEvaluator(model).run(None, feeds)
     return [np.asarray(result) for result in results]
 
 

@@ -70,6 +70,7 @@ def split_to_sequence(
     `split` gives each piece its length, or all the same one, of which the last piece may have less.
     """
     length = x.shape[axis]
+    _require_pieces(length, split)
     if split is None:
         pieces = np.split(x, length, axis) if length else []
         return TensorSequence(tuple(pieces if keepdims else [np.squeeze(piece, axis) for piece in pieces]))
@@ -80,6 +81,17 @@ def split_to_sequence(
     if split.sum() != length or np.any(split < 0):
         raise ValueError(f"pieces of lengths {split.tolist()} of an axis of {length}")
     return TensorSequence(tuple(np.split(x, np.cumsum(split)[:-1], axis)))
+
+
+_PIECE_BYTES = 256
+"""Of memory for an array that is a part of another one, with its slice and its place in a list."""
+
+
+def _require_pieces(length: int, split: Array | None) -> None:
+    """Check that the pieces fit, of which a few bytes may ask for many millions."""
+    each = 1 if split is None else max(int(split.item()), 1) if split.ndim == 0 else None
+    count = split.size if split is not None and each is None else -(-length // (each or 1))
+    require_memory((count,), _PIECE_BYTES)
 
 
 @operator("ConcatFromSequence", since=11, rounding=EXACT)

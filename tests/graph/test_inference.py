@@ -1,11 +1,13 @@
 """Types and shapes that follow from a model's operators."""
 
 import logging
+import resource
 
 import numpy as np
 import onnx_ir as ir
 from onnx import TensorProto, helper
 
+from normdeploy.budget import spending
 from normdeploy.graph.inference import computed_types, infer
 from normdeploy.graph.io import load
 from normdeploy.graph.shapes import dims_of
@@ -62,6 +64,17 @@ def test_a_model_that_cannot_be_followed_stays_as_it_is(caplog, capsys):
         infer(loaded)
     assert ir.to_proto(loaded).SerializeToString(deterministic=True) == before
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_model_that_takes_more_memory_to_follow_than_is_left_stays_as_it_is():
+    """A Range over constants, which ONNX's inference makes to see what becomes of its numbers."""
+    ends = {name: np.array(size, np.int64) for name, size in {"a": 0, "b": 2**27, "d": 1}.items()}
+    nodes = [helper.make_node("Range", [*ends], ["r"]), helper.make_node("Add", ["x", "r"], ["y"])]
+    loaded = load(model(nodes, {"x": (TensorProto.INT64, [1])}, {"y": (TensorProto.INT64, ["N"])}, ends))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with spending(max_memory=2**26):
+        infer(loaded)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < most + 2**17, "KiB"
 
 
 def test_computed_types_leave_stored_ones_out():

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import normdeploy as nd
+from normdeploy.budget import spending
 from normdeploy.errors import ModelError
 from normdeploy.reference import evaluate
 from normdeploy.reference.rounding import RandomRounding
+from normdeploy.reference.sequences import split_to_sequence
 from tests.builders import parsed
 from tests.reference.against_onnxruntime import in_onnxruntime
 
@@ -44,6 +46,12 @@ def test_made_changed_and_taken_apart(position):
     }""",
         at=np.array(position),
     )
+
+
+@pytest.mark.parametrize("split", [None, np.array(1), np.ones(2**19, np.int64)])
+def test_more_pieces_than_fit_are_not_made(split):
+    with spending(max_memory=2**26), pytest.raises(MemoryError, match="524288,"):
+        split_to_sequence(np.zeros(2**19, np.float32), split)
 
 
 @pytest.mark.parametrize("split", [np.array(3), np.array(2), np.array([1, 4, 2])])
