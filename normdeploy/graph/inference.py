@@ -22,8 +22,8 @@ def infer(model: ir.Model) -> None:
     """Add the types and shapes that ONNX can infer, in place; a model it cannot follow stays as it is.
 
     One that takes more memory to follow than 2 GiB, or than the budget has left, stays as it is, too: its
-    weights are not looked at, and a few nodes can double the axes of a tensor, or the sizes that are followed,
-    again and again.
+    weights are not looked at, and a few nodes can double the axes of a tensor, or the sizes that are
+    followed, again and again.
 
     Raises:
         BudgetExceeded: no time or memory is left for it, or for what comes after it.
