@@ -82,6 +82,16 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
     help="Hold each backend against itself: equal and permuted rows, other batches and shapes, repeated "
     "runs, inner tensors as outputs.",
 )
+@click.option(
+    "--power",
+    is_flag=True,
+    help="Measure for each layer the smallest error that this check would have called wrong.",
+)
+@click.option(
+    "--min-power",
+    metavar="R|P%",
+    help="Pass only if errors from R on (0.01 or 1%) would be seen in every layer; needs --power.",
+)
 @json_option("the report")
 @click.option(
     "--junit",
@@ -113,13 +123,15 @@ def command(
     max_memory: int | None,
     localize: bool,
     invariants: bool,
+    power: bool,
+    min_power: str | None,
     json_path: str | None,
     junit_path: str | None,
     html_path: str | None,
 ) -> None:
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
 
-    Exit code: 0 all passed; 1 a backend's numbers are wrong, or it misses a gate or breaks an invariant;
+    Exit code: 0 all passed; 1 a backend's numbers are wrong, or a gate is missed or an invariant broken;
     2 bad usage or bad input, or no output has a finite number; 3 a backend crashed, timed out, or was asked
     for and is not available.
     """
@@ -150,6 +162,8 @@ def command(
             max_accuracy_drop=max_accuracy_drop,
             localize=localize,
             invariants=invariants,
+            power=power,
+            min_power=min_power,
             plugins=plugins,
             timeout=timeout,
             max_memory=max_memory,

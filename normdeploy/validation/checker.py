@@ -28,6 +28,8 @@ from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.invariants.ask import ask
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.power.blindness import Blindness
+from normdeploy.validation.power.measure import BATCHES, measure
+from normdeploy.validation.power.result import given_min_power
 from normdeploy.validation.report import CheckReport
 from normdeploy.validation.stand_in import computable
 from normdeploy.validation.stream import Progress, Run, stream
@@ -53,6 +55,8 @@ def check(
     max_accuracy_drop: float | None = None,
     localize: bool = False,
     invariants: bool = False,
+    power: bool = False,
+    min_power: float | str | None = None,
     plugins: Sequence[str | os.PathLike[str]] = (),
     timeout: float = BACKEND_TIMEOUT,
     max_memory: float | None = None,
@@ -82,12 +86,14 @@ def check(
         localize: whether to search the first wrong node of each backend whose numbers are wrong.
         invariants: whether to ask each backend if it contradicts itself: on equal rows, in another order, in
             other batches and shapes, when it runs again, and with inner tensors as further outputs.
+        power: whether to measure, for each layer, the smallest error that the check would have called wrong.
+        min_power: the relative error that has to be seen in every layer, 0.01 or "1%"; needs `power`.
         plugins: plugin libraries, loaded where a backend can use them, instead of the model's functions.
         timeout: seconds that a backend may take to load the model, and for each batch; the reference may take
             as long if it is given, 600 if not.
         max_memory: bytes that this process may take, half of the machine's memory by default.
         progress: is told about each batch; then with `invariants` about the questions that have been asked,
-            and with `localize` about the nodes that have been looked at.
+            with `localize` about the nodes that have been looked at, and with `power` about the layers.
 
     Returns:
         What each backend made of it, and the verdict. It prints as the table that `normdeploy check` shows.
@@ -115,6 +121,7 @@ def check(
     if ranges and not invariants:
         raise UsageError("a range of shapes is for the invariants: give one shape, or --invariants too")
     tolerance, gate = given_tolerance(rtol, atol), given_gate(max_flips, max_accuracy_drop)
+    least = given_min_power(power, min_power)
     ours = Evaluator(deployed, keep_weights=True)
     right = ours if original is deployed else Evaluator(original, keep_weights=True)
     computed, unsupported = computable(ours, right)
@@ -127,7 +134,7 @@ def check(
         path = stack.enter_context(on_disk(model))
         examinee = Examinee(path, ours, right, judge, declared, usual, opened, tolerance, gate, seed, timeout)
         with BackendRuns(examinee, chosen, requested=backends is not None) as runs:
-            graphs, blindness = GraphRun(examinee), Blindness(judge)
+            graphs, blindness = GraphRun(examinee), Blindness(judge, BATCHES if power else 0)
             observers: list[Run] = [graphs, *runs.all, blindness]
             done = stream(judge, observers, opened, watch, progress, classify=gate is not None)
         compared, reports = graphs.result(done.accuracy), runs.reports(done.accuracy)
@@ -149,6 +156,7 @@ def check(
         graphs=compared,
         invariants=asked,
         blind=blindness.result(),
+        power=measure(judge, blindness, least, progress) if power else None,
     )
 
 

@@ -5,7 +5,8 @@ cannot be judged output by output, has a case named "run". A backend that is not
 nobody asked for is skipped. With a gate, the outputs pass and a case named "gate" tells whether it is met.
 Where there is an original, the class "graphs" has a case "agree": whether the deployed graph means the same.
 Each invariant of a backend is a case named "invariant" and the invariant's name. An output that can't show an
-error of 1 % is a skipped case of the class "blind".
+error of 1 % is a skipped case of the class "blind"; the power of the check, where it was measured, is a case
+"power", which fails where less is seen than was asked for.
 
 The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
 documentation of unit test reports have in common.
@@ -23,7 +24,7 @@ from normdeploy.validation import text
 if TYPE_CHECKING:
     from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariant
-    from normdeploy.validation.power.result import Blind
+    from normdeploy.validation.power.result import Blind, Power
     from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
 Outcome = Literal["failure", "error", "skipped"]
@@ -44,6 +45,8 @@ def xml(report: CheckReport) -> str:
         _add_invariant(suite, report, invariant)
     for blind in report.blind:
         _add_blind(suite, report, blind)
+    if report.power is not None:
+        _add_power(suite, report, report.power)
     if report.verdict != "pass" and not _count(suite, "failure") + _count(suite, "error"):
         kind: Outcome = "failure" if report.verdict == "mismatch" else "error"
         case = SubElement(suite, "testcase", classname=printable(report.model), name="verdict", time="0.000")
@@ -102,6 +105,13 @@ def _add_blind(suite: Element, report: CheckReport, blind: Blind) -> None:
     classname = printable(f"{report.model}.blind")
     case = SubElement(suite, "testcase", classname=classname, name=printable(blind.output), time="0.000")
     _add_outcome(case, "skipped", "blind", str(blind), [])
+
+
+def _add_power(suite: Element, report: CheckReport, power: Power) -> None:
+    case = SubElement(suite, "testcase", classname=printable(report.model), name="power", time="0.000")
+    if power.missed:
+        sizes = [f"{layer.node} ({layer.op_type}): {layer.in_words}" for layer in power.worst_first]
+        _add_outcome(case, "failure", "power", str(power), sizes)
 
 
 def _outcome(backend: BackendReport) -> Outcome:

@@ -21,7 +21,7 @@ from normdeploy.validation.localize import Divergence, Localization
 if TYPE_CHECKING:
     from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariants
-    from normdeploy.validation.power.result import Blind
+    from normdeploy.validation.power.result import Blind, Power
 
 SCHEMA = 1
 
@@ -107,6 +107,7 @@ class CheckReport(PageResult):
         invariants: whether backends contradict themselves; None if that was not asked.
         graphs: the deployed graph against the original, both in float64; None without a reference.
         blind: the outputs that can't show an error of 1 % in every layer.
+        power: how small an error in each layer would have been called wrong; None if that was not asked.
     """
 
     model: str
@@ -122,6 +123,7 @@ class CheckReport(PageResult):
     invariants: Invariants | None = None
     graphs: Graphs | None = None
     blind: Sequence[Blind] = ()
+    power: Power | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -132,6 +134,8 @@ class CheckReport(PageResult):
         statuses = [backend.status for backend in self.backends]
         if self.graphs is not None:
             statuses.append("pass" if self.graphs.agree else "mismatch")
+        if self.power is not None and self.power.missed:
+            statuses.append("mismatch")
         if "mismatch" in statuses or (self.invariants is not None and self.invariants.broken):
             return "mismatch"
         failed = (self.invariants is not None and self.invariants.failed) or any(
@@ -183,6 +187,7 @@ class CheckReport(PageResult):
             "remarks": list(self.remarks),
             "graphs": None if self.graphs is None else self.graphs.to_json(),
             "blind": [blind.to_json() for blind in self.blind],
+            "power": None if self.power is None else self.power.to_json(),
             "half_precision": [finding.to_json() for finding in self.half_precision],
             "invariants": None if self.invariants is None else self.invariants.to_json(),
             "environment": dict(self.environment),

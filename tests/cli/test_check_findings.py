@@ -1,4 +1,4 @@
-"""`check --localize`, `check --html` and the warnings about half precision."""
+"""What `check` finds beyond the numbers: first wrong nodes, invariants, power, blindness, half precision."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 
 from normdeploy.backends import catalog
 from normdeploy.pages import charts
-from tests.builders import conv_lrn
+from tests.builders import conv_lrn, unary
 from tests.validation.invariants.self_contradicting_backends import planted
 
 
@@ -116,3 +116,32 @@ def test_a_range_of_shapes_is_for_the_invariants(run, good):
     outcome = run("check", good, "--backend", "onnxruntime", "--shape", shape, "--invariants")
     assert outcome.code == 0
     assert "invariants of onnxruntime: 6 hold" in outcome.out
+
+
+def test_power_and_its_gate(run, good, tmp_path):
+    target = tmp_path / "report.json"
+    options = ("check", good, "--backend", "onnxruntime", "--samples", 2, "--power")
+    outcome = run(*options, "--json", target)
+    assert outcome.code == 0
+    assert "power: errors from " in outcome.out
+    found = json.loads(target.read_text())["power"]
+    assert {layer["node"] for layer in found["layers"]} == {"conv", "lrn"}
+    assert run(*options, "--min-power", "1%").code == 0
+    outcome = run(*options, "--min-power", "1e-8")
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.out.splitlines() if "--min-power asks for 1e-06 %" in line]
+    assert "'conv' shows least" in line or "'lrn' shows least" in line
+    outcome = run("check", good, "--min-power", "1%")
+    assert outcome.code == 2
+    assert "give --power too" in outcome.err
+
+
+def test_an_output_that_shows_nothing(run, tmp_path):
+    path = tmp_path / "dead.onnx"
+    onnx.save(unary("Relu", ["N", 3]), path)
+    np.savez(tmp_path / "data.npz", x=-np.ones((2, 3), np.float32))
+    outcome = run("check", path, "--backend", "onnxruntime", "--data", tmp_path / "data.npz")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == (
+        "verdict: pass, but blind: output 'y' can't show a 1 % error (dead ReLU: every element is 0)"
+    )

@@ -164,6 +164,27 @@ def test_check_with_invariants(monkeypatch):
     assert_is_strict("check", document)
 
 
+def test_check_with_power():
+    graph = """g (float[N, 2] x) => (float[N, 2] y) {
+        two = Constant <value = float {2}> ()
+        lead = Constant <value = float[2] {100000, 0}> ()
+        z = Mul (x, two)
+        led = Add (z, lead)
+        p = Softmax (led)
+        y = Mul (p, two)
+    }"""
+    report = nd.check(parsed(graph), backends=["onnxruntime"], samples=2, power=True, min_power="1%")
+    document = assert_fits("check", report.to_json())
+    assert document["verdict"] == "mismatch"
+    assert [layer["smallest_detectable"] is None for layer in document["power"]["layers"]] == [
+        True,
+        True,
+        False,
+    ]
+    assert document["power"]["min_power"] == 0.01
+    assert_is_strict("check", document)
+
+
 def test_check_of_an_output_that_shows_nothing():
     graph = (
         "g (float[N, 2] x) => (float[N, 2] y) { zero = Constant <value = float {0}> () y = Mul (x, zero) }"

@@ -7,7 +7,9 @@ shown the error once.
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
@@ -15,7 +17,7 @@ from normdeploy.errors import BudgetExceeded, ModelError
 from normdeploy.graph.constants import ConstantAnalysis
 from normdeploy.inputs.samples import Batch
 from normdeploy.validation.judge import Case, Judge
-from normdeploy.validation.localize.submodels import as_declared
+from normdeploy.validation.power.judging import judge_as_given, largest_ratio
 from normdeploy.validation.power.layers import outputs_behind
 from normdeploy.validation.power.reasons import Looks, why_blind
 from normdeploy.validation.power.result import Blind
@@ -29,26 +31,45 @@ _CLEARLY = 1.7
 Eight more runs in each check would be a high price for the difference."""
 
 
+@dataclass(frozen=True)
+class Telling:
+    """A batch, and how clearly it shows an error.
+
+    Args:
+        inputs: of the batch.
+        case: what is right for them, and what outputs may be off by.
+        ratio: the outputs' largest change / allowed change with the error in every layer.
+    """
+
+    inputs: Mapping[str, Array]
+    case: Case
+    ratio: float
+
+
 class Blindness:
     """Looks at the batches beside the backends.
 
     Args:
         judge: of the backends' outputs.
+        kept: how many batches to keep for further measurements: those in which the error shows most.
     """
 
     alive = False
     """It asks for no batches of its own."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, kept: int = 0) -> None:
         self._judge = judge
-        self._cuts = Cuts(judge.deployed.model)
+        self._kept = kept
+        self.cuts = Cuts(judge.deployed.model)
+        self.telling: list[Telling] = []
+        """The batches that are kept, the most telling first."""
         self._outputs = {str(value.name): value for value in judge.deployed.model.graph.outputs}
-        reached = outputs_behind(judge.deployed.model, self._cuts.layers)
+        reached = outputs_behind(judge.deployed.model, self.cuts.layers)
         self._looks = {name: Looks() for name in self._outputs if name in reached}
         self._batches = 0
 
     def judge(self, batch: Batch, case: Case, scores: str | None, predicted: Array | None) -> None:
-        """Look at one batch, if an output has not shown the error yet.
+        """Look at one batch, if an output has not shown the error yet, or to see how telling the batch is.
 
         Args:
             batch: the inputs.
@@ -57,25 +78,29 @@ class Blindness:
         """
         seed = [self._judge.seed, self._batches]
         self._batches += 1
-        if not self._looks:
+        names = list(self._outputs if self._kept else self._looks)
+        if not names:
             return
         restart_clock()
         try:
-            disturbed = outputs_with_errors(self._judge.deployed, self._cuts, batch.inputs, ERROR, seed)
+            disturbed = outputs_with_errors(self._judge.deployed, self.cuts, batch.inputs, ERROR, seed)
         except BudgetExceeded:
             raise
         except ModelError:  # sizes that are computed no longer fit: nobody would miss that
             self._looks = {}
+            self._keep(Telling(batch.inputs, case, math.inf))
             return
-        given = {name: as_declared(disturbed[name], self._outputs[name].dtype) for name in self._looks}
-        with np.errstate(all="ignore"):
-            judged = case.judge_disturbed(given, quickly=True)
+        judged = judge_as_given(case, {name: disturbed[name] for name in names}, self._outputs, quickly=True)
         for name in list(self._looks):
             if name not in judged or _is_clear(judged[name]):
                 del self._looks[name]
             else:
                 array = case.computed[name]
                 self._looks[name].add(array, disturbed[name], judged[name].comparison.noise_ratio)
+        self._keep(Telling(batch.inputs, case, largest_ratio(judged, names)))
+
+    def _keep(self, telling: Telling) -> None:
+        self.telling = sorted([*self.telling, telling], key=lambda each: -each.ratio)[: self._kept]
 
     def result(self) -> list[Blind]:
         """The outputs that have not shown the error in any batch; none without batches."""
