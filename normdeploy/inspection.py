@@ -17,7 +17,7 @@ from normdeploy.graph.inventory import Inventory, inventory
 from normdeploy.graph.io import ModelSource, model_name
 from normdeploy.graph.normalizations import Normalization, normalizations
 from normdeploy.graph.shapes import format_dims
-from normdeploy.graph.strict import refused_if_invalid
+from normdeploy.graph.strict import blames_invalid
 from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
 from normdeploy.inputs.sources import Data, Preparation
@@ -75,6 +75,7 @@ class ModelInspection(Result):
         return Group(*_parts(self))
 
 
+@blames_invalid
 @budgeted
 def inspect(
     model: ModelSource,
@@ -120,13 +121,12 @@ def inspect(
         3
     """
     graph = inferred(model)
-    with refused_if_invalid(model):
-        remarks: Sequence[str] = ()
-        if data is None:
-            found = static_findings(graph)
-        else:
-            found, remarks = findings_on_data(graph, data, progress, Preparation(preprocess))
-        return ModelInspection(model_name(model), inventory(graph), normalizations(graph), found, remarks)
+    remarks: Sequence[str] = ()
+    if data is None:
+        found = static_findings(graph)
+    else:
+        found, remarks = findings_on_data(graph, data, progress, Preparation(preprocess))
+    return ModelInspection(model_name(model), inventory(graph), normalizations(graph), found, remarks)
 
 
 def _parts(found: ModelInspection) -> Iterator[RenderableType]:

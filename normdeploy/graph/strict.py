@@ -7,8 +7,10 @@ strict inference refuses is no reason to refuse a model, until something stumble
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
 
 import onnx
 import onnx_ir as ir
@@ -16,6 +18,9 @@ import onnx_ir as ir
 from normdeploy.budget import memory_kept
 from normdeploy.errors import ModelError, NormdeployError
 from normdeploy.graph.io import ModelSource, load, model_name, to_proto
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _MOST_BYTES = 2**31
 """Of memory that the inference may take."""
@@ -46,6 +51,18 @@ def refused_if_invalid(*models: ModelSource) -> Iterator[None]:
             if problem is not None:
                 raise ModelError(f"{model_name(model)}: not a valid ONNX model: {problem}") from error
         raise
+
+
+def blames_invalid(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run a function under `refused_if_invalid`, with its first argument and its keyword `reference`."""
+
+    @wraps(function)
+    def run(*arguments: _P.args, **keywords: _P.kwargs) -> _R:
+        given = (*arguments[:1], keywords.get("model"), keywords.get("reference"))
+        with refused_if_invalid(*(cast("ModelSource", each) for each in given if each is not None)):
+            return function(*arguments, **keywords)
+
+    return run
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -23,7 +23,7 @@ from normdeploy.graph.inference import infer
 from normdeploy.graph.initializers import free_initializers
 from normdeploy.graph.inventory import count_operators
 from normdeploy.graph.io import ModelSource, load, save, to_proto
-from normdeploy.graph.strict import refused_if_invalid
+from normdeploy.graph.strict import blames_invalid
 from normdeploy.passes.batchnorm import FoldBatchNorm
 from normdeploy.passes.fold_constants import FoldConstants
 from normdeploy.passes.lower_lrn import LowerLRN
@@ -98,6 +98,7 @@ class Optimized(Result):
             self.graph = load(path)  # it took the place of the model that its tensors were read from
 
 
+@blames_invalid
 @budgeted
 def optimize(
     model: ModelSource,
@@ -151,9 +152,8 @@ def optimize(
         progress("reading the model")
         original = load(model)
         external_data = bool(external_files(original))
-        with refused_if_invalid(model):
-            graph = original.clone() if verify or isinstance(model, ir.Model) else original
-            report = rewrite(graph, target=target, progress=progress)
+        graph = original.clone() if verify or isinstance(model, ir.Model) else original
+        report = rewrite(graph, target=target, progress=progress)
     unverified: Sequence[str] = ()
     if verify:
         progress("verifying")

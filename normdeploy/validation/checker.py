@@ -13,6 +13,7 @@ from normdeploy.choices import BACKEND_TIMEOUT
 from normdeploy.environment import environment
 from normdeploy.errors import UsageError
 from normdeploy.graph.io import ModelSource, model_name, on_disk
+from normdeploy.graph.strict import blames_invalid
 from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
@@ -37,6 +38,7 @@ from normdeploy.validation.tolerance import given_tolerance
 
 
 @budgeted
+@blames_invalid
 def check(
     model: ModelSource,
     *,

@@ -21,6 +21,7 @@ from normdeploy.files import is_stdout, resolved_target, scratch_folder, staged
 from normdeploy.graph.inference import infer
 from normdeploy.graph.io import ModelSource, model_name, on_disk
 from normdeploy.graph.scopes import node_name
+from normdeploy.graph.strict import blames_invalid
 from normdeploy.inputs.declared import declared_inputs, with_shapes
 from normdeploy.inputs.images import ImageOptions
 from normdeploy.inputs.preprocess import Function
@@ -37,6 +38,7 @@ from normdeploy.validation.reduction.writing import SmallFiles, write_piece
 from normdeploy.validation.tolerance import given_tolerance
 
 
+@blames_invalid
 @budgeted
 def reduce(
     model: ModelSource,
