@@ -5,6 +5,7 @@ Nothing heavy is imported: `--help` and completion in the shell need the names o
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -29,6 +30,21 @@ class Decorator(Protocol):
 
 class CommaSeparated(click.Option):
     """An option of several values with commas between them. A file of defaults may have a list for it."""
+
+
+class Number(click.FloatRange):
+    """A number in a range. NaN, which no comparison rules out, is in none: no gate at NaN is ever missed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number.
+
+        Raises:
+            click.BadParameter: it is NaN, beyond the range, or no number.
+        """
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 _SIZE = re.compile(r"[0-9]{1,18}")

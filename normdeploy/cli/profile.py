@@ -11,6 +11,7 @@ import click
 from normdeploy.choices import LIMITED_PERCENTILE, PROFILE_DURATION
 from normdeploy.cli.options import (
     CommaSeparated,
+    Number,
     backends_option,
     complete_file,
     html_option,
@@ -59,7 +60,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 )
 @click.option(
     "--max-latency",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="MS",
     help=f"With --batch: name the best size whose {LIMITED_PERCENTILE}th percentile is within this.",
 )
@@ -80,7 +81,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 )
 @click.option(
     "--max-regression",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="PERCENT",
     help="Exit with code 1 if anything compared is slower by more than this, beyond noise.",
 )

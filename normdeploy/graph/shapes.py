@@ -9,6 +9,9 @@ import onnx_ir as ir
 Dim = int | str | None
 """A size, the name of an unknown one, or an unknown one without a name."""
 
+MOST_AXES = 31
+"""Of a tensor that is stored or given: NumPy 1 has 32 at most, one of which may count samples."""
+
 SLICE_TO_END = 2**31 - 1
 """An end of a Slice that is as large means: to the end, however long the axis is."""
 

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from normdeploy.errors import ModelError
 from normdeploy.graph.protobuf import PROTOBUF_LIMIT, proto_messages
+from normdeploy.graph.shapes import MOST_AXES
 
 _SPARSE_VALUE = "sparse_value"
 
@@ -56,6 +57,8 @@ def _dense_bytes(tensor: onnx.SparseTensorProto) -> int:
     dtype = ir.DataType(tensor.values.data_type)
     if dtype == ir.DataType.STRING:
         raise ModelError(f"the sparse tensor '{tensor.values.name}' holds strings: make it a dense one")
+    if len(tensor.dims) > MOST_AXES:
+        raise ModelError(f"the sparse tensor '{tensor.values.name}' has more than {MOST_AXES} axes")
     if any(size < 0 for size in tensor.dims):
         raise ModelError(f"the sparse tensor '{tensor.values.name}' has a negative dimension")
     return math.ceil(math.prod(tensor.dims) * dtype.bitwidth / 8)

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from normdeploy.errors import ModelError
 from normdeploy.graph.protobuf import fields_of_type, proto_messages, proto_nodes, proto_tensors
+from normdeploy.graph.shapes import MOST_AXES
 
 _DATA_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 _PACKED_BITS = (2, 4)
@@ -87,6 +88,8 @@ def _check_tensor(tensor: onnx.TensorProto) -> None:
         dtype = ir.DataType.UNDEFINED
     if dtype == ir.DataType.UNDEFINED:
         raise ModelError(f"tensor '{tensor.name}' has data type {tensor.data_type}, which is none")
+    if len(tensor.dims) > MOST_AXES:
+        raise ModelError(f"tensor '{tensor.name}' has {len(tensor.dims)} axes: {MOST_AXES} is the limit")
     if any(size < 0 for size in tensor.dims):
         raise ModelError(f"tensor '{tensor.name}' has a negative dimension: {list(tensor.dims)}")
     if tensor.data_location == onnx.TensorProto.EXTERNAL:

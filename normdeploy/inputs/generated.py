@@ -10,7 +10,7 @@ import numpy as np
 
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.errors import InputError
-from normdeploy.graph.shapes import format_dims
+from normdeploy.graph.shapes import MOST_AXES, format_dims
 from normdeploy.inputs.declared import DeclaredInput
 from normdeploy.resources import physical_memory
 
@@ -44,6 +44,8 @@ def resolved_shape(declared: DeclaredInput, batch_names: frozenset[str]) -> tupl
     advice = f"pass one, such as  --shape {declared.name}:{example}"
     if declared.dims is None:
         raise InputError(f"input '{declared.name}' has no declared shape: {advice}")
+    if len(declared.dims) > MOST_AXES:
+        raise InputError(f"input '{declared.name}' has {len(declared.dims)} axes: {MOST_AXES} is the limit")
     shape = []
     for axis, dim in enumerate(declared.dims):
         if isinstance(dim, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normdeploy.errors import UsageError
+
+_WHY = ": then nothing could fail"
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ def given_tolerance(rtol: float | None, atol: float | None) -> Tolerance | None:
         None if neither is given.
 
     Raises:
-        UsageError: a negative number, or NaN.
+        UsageError: a negative number, an infinite one, or NaN.
     """
     if rtol is None and atol is None:
         return None
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is not None and not value >= 0:
-            raise UsageError(f"{name} must be 0 or more, got {value}")
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"{name} must be 0 or more, got {value}{_WHY if value == math.inf else ''}")
     return Tolerance(rtol or 0.0, atol or 0.0)

@@ -1,5 +1,6 @@
 """Options that verbs share: what they take, and what the shell completes."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def completed(*words: str) -> list[str]:
 def test_the_names_are_those_of_the_catalog():
     assert tuple(BACKENDS) == BACKEND_NAMES
     assert tuple(LIBRARIES) == BUILDER_NAMES
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_option_of_a_range_takes_nan(verb):
+    """No comparison rules it out, and none with it holds."""
+    command = importlib.import_module(f"normdeploy.cli.{verb}").command
+    for option in command.params:
+        if isinstance(option.type, click.FloatRange):
+            with pytest.raises(click.BadParameter, match="'nan' is not a number"):
+                option.type.convert("nan", option, None)
 
 
 def test_verbs_are_completed():

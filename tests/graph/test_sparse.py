@@ -105,6 +105,11 @@ def test_one_that_is_too_large_when_dense():
         load(adding(sparse([7], [1], [2**30])))
 
 
+def test_one_with_more_axes_than_arrays_have():
+    with pytest.raises(ModelError, match="more than 31 axes"):
+        load(adding(sparse([0], [1], [1] * 32)))
+
+
 def test_many_that_are_too_large_together():
     proto = adding(sparse([7], [1], [2**28]))
     for index in range(2):

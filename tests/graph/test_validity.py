@@ -121,6 +121,13 @@ class TestTensors:
             with pytest.raises(ModelError, match=f"holds {len(data)} bytes of data instead of"):
                 check_tensors(self.model(tensor))
 
+    def test_more_axes_than_arrays_have(self):
+        tensor = TensorProto(name="t", data_type=TensorProto.FLOAT, dims=[1] * 31, raw_data=b"\0" * 4)
+        check_tensors(self.model(tensor))
+        tensor.dims.append(1)
+        with pytest.raises(ModelError, match="tensor 't' has 32 axes: 31 is the limit"):
+            check_tensors(self.model(tensor))
+
     def test_packed_raw_data(self):
         tensor = TensorProto(name="t", data_type=TensorProto.INT4, dims=[3], raw_data=b"\x21\x03")
         check_tensors(self.model(tensor))

@@ -101,6 +101,11 @@ def test_a_huge_shape_is_refused_before_anything_is_allocated():
         resolved_shape(declared("x", 10**5, 10**5, 10**5), frozenset())
 
 
+def test_more_axes_than_arrays_have():
+    with pytest.raises(InputError, match="input 'x' has 32 axes: 31 is the limit"):
+        resolved_shape(declared("x", *[1] * 32), frozenset())
+
+
 def test_strings_ask_for_data():
     with pytest.raises(InputError, match="'x' is of type string: give it with --data"):
         drawn(object, 1)

@@ -23,6 +23,8 @@ def test_negative_tolerances_are_refused():
         given_tolerance(-1, None)
     with pytest.raises(UsageError, match="atol must be 0 or more, got nan"):
         given_tolerance(None, math.nan)
+    with pytest.raises(UsageError, match="atol must be 0 or more, got inf: then nothing could fail"):
+        given_tolerance(None, math.inf)
 
 
 def test_what_is_not_floating_has_to_be_equal():
