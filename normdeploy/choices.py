@@ -11,6 +11,9 @@ from typing import Literal
 BACKEND_NAMES = ("onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx")
 """What runs a model; `normdeploy.backends.catalog` says how."""
 
+KERNELS = ("here", "any")
+"""Whose arithmetic is judged: that of the kernels that run here, or of any that may run elsewhere."""
+
 BUILDER_NAMES = ("tensorrt", "tensorrt-rtx")
 """What builds an engine; `normdeploy.backends.tensorrt.libraries`."""
 

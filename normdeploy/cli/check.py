@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from normdeploy.choices import KERNELS
 from normdeploy.cli.data_options import labels_option, map_option, preprocess_options
 from normdeploy.cli.options import (
     backends_option,
@@ -83,6 +84,14 @@ _EXIT_CODES = {"pass": ExitCode.PASSED, "mismatch": ExitCode.FAILED, "error": Ex
     "runs, inner tensors as outputs.",
 )
 @click.option(
+    "--kernels",
+    type=click.Choice(KERNELS),
+    default="here",
+    show_default=True,
+    help="any: ask whether every kernel that a backend may choose would pass, here or elsewhere (float16 "
+    "inside LRN, TF32, ...); of the backends named, or of all.",
+)
+@click.option(
     "--power",
     is_flag=True,
     help="Measure for each layer the smallest error that this check would have called wrong.",
@@ -123,6 +132,7 @@ def command(
     max_memory: int | None,
     localize: bool,
     invariants: bool,
+    kernels: str,
     power: bool,
     min_power: str | None,
     json_path: str | None,
@@ -131,9 +141,9 @@ def command(
 ) -> None:
     """Compare what backends make of MODEL.onnx with the NumPy reference in float64.
 
-    Exit code: 0 all passed; 1 a backend's numbers are wrong, or a gate is missed or an invariant broken;
-    2 bad usage or bad input, or no output has a finite number; 3 a backend crashed, timed out, or was asked
-    for and is not available.
+    Exit code: 0 all passed; 1 a backend's numbers are wrong or depend on the kernel, a gate is missed, or an
+    invariant broken; 2 bad usage or bad input, or no output has a finite number; 3 a backend crashed, timed
+    out, or was asked for and is not available.
     """
     from normdeploy.pages.charts import require_charts
     from normdeploy.resources import limit_memory, process_limit
@@ -162,6 +172,7 @@ def command(
             max_accuracy_drop=max_accuracy_drop,
             localize=localize,
             invariants=invariants,
+            kernels=kernels,
             power=power,
             min_power=min_power,
             plugins=plugins,

@@ -28,6 +28,7 @@ from normdeploy.validation.graphs import GraphRun
 from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.invariants.ask import ask
 from normdeploy.validation.judge import Judge
+from normdeploy.validation.kernels.run import KernelRun, asked_about
 from normdeploy.validation.power.blindness import Blindness
 from normdeploy.validation.power.measure import BATCHES, measure
 from normdeploy.validation.power.result import given_min_power
@@ -37,8 +38,8 @@ from normdeploy.validation.stream import Progress, Run, stream
 from normdeploy.validation.tolerance import given_tolerance
 
 
-@budgeted
 @blames_invalid
+@budgeted
 def check(
     model: ModelSource,
     *,
@@ -57,6 +58,7 @@ def check(
     max_accuracy_drop: float | None = None,
     localize: bool = False,
     invariants: bool = False,
+    kernels: str = "here",
     power: bool = False,
     min_power: float | str | None = None,
     plugins: Sequence[str | os.PathLike[str]] = (),
@@ -88,6 +90,8 @@ def check(
         localize: whether to search the first wrong node of each backend whose numbers are wrong.
         invariants: whether to ask each backend if it contradicts itself: on equal rows, in another order, in
             other batches and shapes, when it runs again, and with inner tensors as further outputs.
+        kernels: "any" to ask whether the outputs are right with every kernel that a backend may choose,
+            here or elsewhere: those named by `backends`, by default all that there are. They are emulated.
         power: whether to measure, for each layer, the smallest error that the check would have called wrong.
         min_power: the relative error that has to be seen in every layer, 0.01 or "1%"; needs `power`.
         plugins: plugin libraries, loaded where a backend can use them, instead of the model's functions.
@@ -137,7 +141,8 @@ def check(
         examinee = Examinee(path, ours, right, judge, declared, usual, opened, tolerance, gate, seed, timeout)
         with BackendRuns(examinee, chosen, requested=backends is not None) as runs:
             graphs, blindness = GraphRun(examinee), Blindness(judge, BATCHES if power else 0)
-            observers: list[Run] = [graphs, *runs.all, blindness]
+            emulated = KernelRun(examinee, asked_about(kernels, backends))
+            observers: list[Run] = [graphs, *runs.all, blindness, emulated]
             done = stream(judge, observers, opened, watch, progress, classify=gate is not None)
         compared, reports = graphs.result(done.accuracy), runs.reports(done.accuracy)
         asked = ask(examinee, done.first, ranges, runs.alive, progress) if invariants else None
@@ -159,6 +164,7 @@ def check(
         invariants=asked,
         blind=blindness.result(),
         power=measure(judge, blindness, least, progress) if power else None,
+        kernels=emulated.result(done.accuracy),
     )
 
 

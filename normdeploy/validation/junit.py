@@ -4,8 +4,9 @@ A suite is the model, a test case one output of one backend. A backend that gave
 cannot be judged output by output, has a case named "run". A backend that is not on this machine and that
 nobody asked for is skipped. With a gate, the outputs pass and a case named "gate" tells whether it is met.
 Where there is an original, the class "graphs" has a case "agree": whether the deployed graph means the same.
-Each invariant of a backend is a case named "invariant" and the invariant's name. An output that can't show an
-error of 1 % is a skipped case of the class "blind"; the power of the check, where it was measured, is a case
+Each invariant of a backend is a case named "invariant" and the invariant's name; whether all of its kernels
+are right is one named "kernels". An output that can't show an error of 1 % is a skipped case of the class
+"blind"; the power of the check, where it was measured, is a case
 "power", which fails where less is seen than was asked for.
 
 The elements and attributes are those that the schema of Jenkins' xUnit plugin (junit-10.xsd) and GitLab's
@@ -24,6 +25,7 @@ from normdeploy.validation import text
 if TYPE_CHECKING:
     from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariant
+    from normdeploy.validation.kernels.result import KernelVerdict
     from normdeploy.validation.power.result import Blind, Power
     from normdeploy.validation.report import BackendReport, CheckReport, OutputReport
 
@@ -43,6 +45,8 @@ def xml(report: CheckReport) -> str:
         _add_backend(suite, report, backend)
     for invariant in report.invariants.entries if report.invariants is not None else ():
         _add_invariant(suite, report, invariant)
+    for verdict in report.kernels.entries if report.kernels is not None else ():
+        _add_kernels(suite, report, verdict)
     for blind in report.blind:
         _add_blind(suite, report, blind)
     if report.power is not None:
@@ -98,6 +102,13 @@ def _add_invariant(suite: Element, report: CheckReport, invariant: Invariant) ->
     if invariant.status != "pass":
         kinds: dict[str, Outcome] = {"broken": "failure", "skipped": "skipped"}
         _add_outcome(case, kinds.get(invariant.status, "error"), invariant.status, invariant.reason, [])
+
+
+def _add_kernels(suite: Element, report: CheckReport, verdict: KernelVerdict) -> None:
+    classname = printable(f"{report.model}.{verdict.backend}")
+    case = SubElement(suite, "testcase", classname=classname, name="kernels", time="0.000")
+    if verdict.verdict != "safe":
+        _add_outcome(case, "failure", verdict.verdict, verdict.reason, map(str, verdict.nodes))
 
 
 def _add_blind(suite: Element, report: CheckReport, blind: Blind) -> None:

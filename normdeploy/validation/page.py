@@ -12,6 +12,7 @@ import numpy as np
 from normdeploy.pages import Cell, Page, Svg, Tone, charts
 from normdeploy.validation.distribution import EDGES, Distribution
 from normdeploy.validation.invariants.page import add_invariants
+from normdeploy.validation.kernels.page import add_kernels
 from normdeploy.validation.power.page import add_power
 from normdeploy.validation.text import divergence_line, gate_lines, title
 
@@ -65,6 +66,8 @@ def html(report: CheckReport) -> str:
         add_invariants(page, report.invariants)
     if report.power is not None:
         add_power(page, report.power)
+    if report.kernels is not None:
+        add_kernels(page, report.kernels)
     for backend in report.backends:
         if backend.outputs or backend.localization:
             page.add_heading(backend.name)

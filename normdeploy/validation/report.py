@@ -21,6 +21,7 @@ from normdeploy.validation.localize import Divergence, Localization
 if TYPE_CHECKING:
     from normdeploy.validation.graphs import Graphs
     from normdeploy.validation.invariants.result import Invariants
+    from normdeploy.validation.kernels.result import Kernels
     from normdeploy.validation.power.result import Blind, Power
 
 SCHEMA = 1
@@ -108,6 +109,8 @@ class CheckReport(PageResult):
         graphs: the deployed graph against the original, both in float64; None without a reference.
         blind: the outputs that can't show an error of 1 % in every layer.
         power: how small an error in each layer would have been called wrong; None if that was not asked.
+        kernels: whether every kernel that a backend may choose gives right outputs; None if that was not
+            asked.
     """
 
     model: str
@@ -124,16 +127,20 @@ class CheckReport(PageResult):
     graphs: Graphs | None = None
     blind: Sequence[Blind] = ()
     power: Power | None = None
+    kernels: Kernels | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """ "mismatch" if numbers of a backend or of the deployed graph are wrong or miss the gate, or if an
-        invariant is broken; "error" if a backend failed, or if nothing could be judged: no output has a
-        finite number. A backend that is unavailable counts only if it was named.
+        """ "mismatch" if numbers of a backend or of the deployed graph are wrong or miss the gate, if an
+        invariant is broken, or if some kernel may give wrong numbers; "error" if a backend failed, or if
+        nothing could be judged: no output has a finite number. A backend that is unavailable counts only if
+        it was named.
         """
         statuses = [backend.status for backend in self.backends]
         if self.graphs is not None:
             statuses.append("pass" if self.graphs.agree else "mismatch")
+        if self.kernels is not None:
+            statuses.append("pass" if self.kernels.safe else "mismatch")
         if self.power is not None and self.power.missed:
             statuses.append("mismatch")
         if "mismatch" in statuses or (self.invariants is not None and self.invariants.broken):
@@ -189,6 +196,7 @@ class CheckReport(PageResult):
             "blind": [blind.to_json() for blind in self.blind],
             "power": None if self.power is None else self.power.to_json(),
             "half_precision": [finding.to_json() for finding in self.half_precision],
+            "kernels": None if self.kernels is None else self.kernels.to_json(),
             "invariants": None if self.invariants is None else self.invariants.to_json(),
             "environment": dict(self.environment),
         }

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from normdeploy.terminal import stacked
 from normdeploy.validation.invariants import text as invariants
+from normdeploy.validation.kernels import text as kernels
 from normdeploy.validation.power import text as power
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def _parts(report: CheckReport, verbose: bool) -> Iterator[RenderableType]:
         yield from _localized(backend.name, backend.localization)
     if report.invariants is not None:
         yield from invariants.lines(report.invariants)
+    if report.kernels is not None:
+        yield from kernels.lines(report.kernels)
     if report.power is not None:
         yield from power.lines(report.power, verbose)
     yield from warnings(report.half_precision)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from normdeploy.budget import restart_clock
+from normdeploy.choices import BACKEND_NAMES, KERNELS
 from normdeploy.dtypes import Array
+from normdeploy.errors import UnsupportedOperator, UsageError
 from normdeploy.graph.scopes import node_name
 from normdeploy.inputs.samples import Batch
 from normdeploy.kernels import CHOICES, MadeFor
@@ -26,15 +28,38 @@ _NAMED = 3
 Made = tuple[MadeFor, ...]
 
 
+def asked_about(kernels: str, backends: Sequence[str] | None) -> Sequence[str]:
+    """The backends about whose kernels it is to be asked.
+
+    Args:
+        kernels: "here" for none, "any" for those that were named, or all.
+        backends: those that were named.
+
+    Raises:
+        UsageError: another word.
+    """
+    if kernels not in KERNELS:
+        raise UsageError(f"kernels must be {' or '.join(KERNELS)}, got {kernels!r}")
+    return () if kernels == "here" else list(dict.fromkeys(backends or BACKEND_NAMES))
+
+
 class KernelRun:
     """It stands where a backend's run does.
 
     Args:
         examinee: whose model it is.
         backends: by name, about whose kernels it is asked; none to ask nothing.
+
+    Raises:
+        UnsupportedOperator: the reference cannot compute the deployed graph.
     """
 
     def __init__(self, examinee: Examinee, backends: Sequence[str]) -> None:
+        if backends and not examinee.is_computable:
+            raise UnsupportedOperator(
+                "kernels are emulated by the reference, and it cannot compute the deployed graph: "
+                "leave out --kernels any"
+            )
         self._examinee = examinee
         self._backends = backends
         self._concerned = Concerned(CHOICES)
