@@ -71,9 +71,11 @@ def app(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing escapes as a traceback."""
+    _open_what_is_closed()
     if not _writes_anything():
         _say("standard output is closed: send it to /dev/null if nobody is to read it")
         return ExitCode.BAD_INPUT
+    stdout = sys.stdout
     try:
         with raised(), deferred():
             returned: object = app.main(arguments, prog_name="normdeploy", standalone_mode=False)
@@ -89,8 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + error.number
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()  # whoever read it has gone, and nothing is left to say
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and sys.stdout is stdout:
+            raise
+        _discard_output()  # whoever read it has gone: click wraps standard output then, and exits with 1
         return _BROKEN_PIPE
     except Exception as error:
         if _is_of_output(error):
@@ -127,6 +131,23 @@ def _usage_message(error: click.ClickException) -> str:
 
 def _say(message: str) -> None:
     click.echo(printable(f"error: {' '.join(message.split())}"), err=True)
+
+
+def _open_what_is_closed() -> None:
+    """Open standard input and error where they are closed: a file would take their numbers.
+
+    What libraries write to standard error would then go into that file.
+    """
+    for descriptor in (0, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for as long as the process runs
 
 
 def _writes_anything() -> bool:

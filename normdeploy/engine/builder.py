@@ -19,7 +19,7 @@ from normdeploy.choices import BUILD_TIMEOUT
 from normdeploy.engine.record import EngineRecord, sha256
 from normdeploy.engine.shapes import profile_shapes
 from normdeploy.errors import BackendFailure, BackendUnavailable, UsageError, suggestion
-from normdeploy.files import staged
+from normdeploy.files import is_stdout, staged
 from normdeploy.graph.external_data import external_files
 from normdeploy.graph.inference import inferred
 from normdeploy.graph.io import ModelSource, load, model_name, on_disk
@@ -86,6 +86,8 @@ def build(
         raise UsageError(f"timeout must be above 0, got {timeout}")
     if backend is not None and backend not in LIBRARIES:
         raise UsageError(f"'{backend}' builds no engines: {suggestion(backend, LIBRARIES)}")
+    if is_stdout(output):
+        raise UsageError("-o has to name a file: the engine's record is written beside it")
     named = plugin_libraries(plugins)
     with refused_if_invalid(model), spending(timeout, max_memory):
         ranges = profile_shapes(declared_inputs(inferred(model)), shapes or {})

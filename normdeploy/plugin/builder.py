@@ -17,8 +17,8 @@ from typing import IO, get_args
 
 from normdeploy.choices import Headers
 from normdeploy.errors import PluginUnavailable, UsageError
-from normdeploy.files import scratch_folder, staged
-from normdeploy.plugin.library import LIBRARY_NAME, cache_folder, default_library
+from normdeploy.files import is_stdout, resolved_target, scratch_folder, staged
+from normdeploy.plugin.library import INFO_SUFFIX, LIBRARY_NAME, cache_folder, default_library
 from normdeploy.plugin.toolchain import Toolchain, find_toolchain, supported_architectures
 from normdeploy.signals import undisturbed
 
@@ -63,6 +63,8 @@ def build(
     """
     if headers not in get_args(Headers):
         raise UsageError(f"headers must be one of {', '.join(get_args(Headers))}, got {headers!r}")
+    if output is not None:
+        _require_room_beside(output)
     source = source_folder()
     toolchain = find_toolchain()
     target = Path(output) if output is not None else default_library()
@@ -95,8 +97,22 @@ def build(
         _run([toolchain.cmake, "--build", work, "--parallel", parallel], log, environment)
         with staged(target) as part:
             shutil.copy2(work / LIBRARY_NAME, part)
-            shutil.copy2((work / LIBRARY_NAME).with_suffix(".json"), part.with_suffix(".json"))
+            shutil.copy2((work / LIBRARY_NAME).with_suffix(INFO_SUFFIX), part.with_suffix(INFO_SUFFIX))
     return target
+
+
+def _require_room_beside(output: str | os.PathLike[str]) -> None:
+    """Check, before compiling, that the library and the JSON file beside it are two files.
+
+    Raises:
+        UsageError: they are not, or the library's place is no file.
+    """
+    if is_stdout(output):
+        raise UsageError("-o has to name a file: another one is written beside it")
+    if resolved_target(output).suffix == INFO_SUFFIX:
+        raise UsageError(
+            f"{os.fspath(output)}: is the name of the file beside the library: choose one that ends in .so"
+        )
 
 
 def source_folder() -> Path:

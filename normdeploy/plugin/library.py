@@ -72,6 +72,10 @@ def cache_folder() -> Path:
     return Path(base) / "normdeploy" / "plugin"
 
 
+INFO_SUFFIX = ".json"
+"""Of the file beside a library that tells what it holds; beside the file itself, where a link leads to it."""
+
+
 def default_library() -> Path:
     """Where `build` puts the library if no other place is named."""
     return cache_folder() / LIBRARY_NAME
@@ -105,7 +109,7 @@ def info(library: str | os.PathLike[str] | None = None) -> PluginInfo:
     shared_object = path() if library is None else Path(library)
     if not shared_object.is_file():
         raise UsageError(f"{shared_object}: there is no such plugin library: run  normdeploy plugin build")
-    account = shared_object.with_suffix(".json")
+    account = Path(os.path.realpath(shared_object)).with_suffix(INFO_SUFFIX)
     try:
         size_bytes = shared_object.stat().st_size
         recorded = json.loads(account.read_text(encoding="utf-8"))

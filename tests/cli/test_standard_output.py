@@ -1,6 +1,7 @@
 """Standard output that is full, closed or knows ASCII only."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,31 @@ def test_help_into_a_full_one():
         done = started("--help", stdout=full)
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["optimize", "{model}", "-o", "-"], ["check", "--help"]])
+def test_one_that_nobody_reads(model, arguments):
+    """The exit code is not 1, which is for wrong numbers."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = started(*(part.format(model=model) for part in arguments), stdout=writing)
+    os.close(writing)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("closed", [(0, 2), (2,), (0,)])
+def test_the_other_streams_closed(model, closed):
+    """No file gets their numbers, into which libraries would write what they have to say."""
+
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    done = started("optimize", model, "-o", model.with_name("out.onnx"), preexec_fn=close)
+    assert done.returncode == 0
+    refused = started("inspect", model.with_name("lost.onnx"), preexec_fn=close)
+    assert refused.returncode == 2
 
 
 @pytest.mark.parametrize("verb", ["inspect", "check"])

@@ -157,6 +157,8 @@ def test_arguments(tmp_path):
         UsageError, match="'onnxruntime' builds no engines: choose from tensorrt, tensorrt-rtx"
     ):
         build(conv_lrn(), tmp_path / "e.engine", backend="onnxruntime")
+    with pytest.raises(UsageError, match="-o has to name a file: the engine's record"):
+        build(conv_lrn(), "-", backend=RTX, shapes={"x": (1, 3, 6, 6)})
     with pytest.raises(UsageError, match="timeout must be above 0"):
         build(conv_lrn(), tmp_path / "e.engine", timeout=0)
     with pytest.raises(UsageError, match="there is no such plugin library"):

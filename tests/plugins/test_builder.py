@@ -18,6 +18,14 @@ def test_bad_arguments(tmp_path: Path) -> None:
         plugin.build(headers="tar")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("output", ["-", "/dev/stdout", "lib.json", "link.so", "."])
+def test_a_library_has_a_file_beside_it(output: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.so").symlink_to("lib.json")
+    with pytest.raises(UsageError, match=r"-o has to name a file|one that ends in \.so|is a folder"):
+        plugin.build(output)
+
+
 @pytest.mark.parametrize("place", ["output", "folder"])
 def test_a_folder_that_cannot_be_made(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tools = toolchain.Toolchain(Path("nvcc"), Path("cmake"), ("-G", "Ninja"))
