@@ -271,8 +271,9 @@ def test_inspect():
     assert_is_strict("inspect", document, optional=frozenset({"native"}))
 
 
-def test_profile_against_another_model(misbehaving):
+def test_profile_against_another_model(misbehaving, monkeypatch):
     pytest.importorskip("arch", reason="the extra profile")
+    monkeypatch.setattr("normdeploy.profiling.profiler.SESSIONS", 2)
     report = nd.profile(
         DIGITS / "digits.onnx",
         against=DIGITS / "original.onnx",
