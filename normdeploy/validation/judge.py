@@ -14,9 +14,10 @@ from normdeploy.reference import Evaluator
 from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.validation.compare import TensorComparison, compare
+from normdeploy.validation.folded_constants import as_stored
 from normdeploy.validation.noise import RUNS, Arithmetic, RoundingNoise, factor
 from normdeploy.validation.row_outputs import Judged, RowGroup, SelectedLengths, fits, row_groups
-from normdeploy.validation.stored_weights import rounded_numbers, with_rounded_weights
+from normdeploy.validation.stored_weights import rounded_numbers
 from normdeploy.validation.tolerance import Tolerance
 
 _CLEARLY_RIGHT = 0.25
@@ -48,7 +49,7 @@ class Judge:
         self.numbers = RoundedNumbers()
         """Those of the deployed file that may be off by a rounding."""
         if original is not deployed and tolerance is None:
-            rounded = with_rounded_weights(original.model, deployed.model)
+            rounded = as_stored(original.model, deployed.model)
             if rounded is not original.model:
                 self.right = Evaluator(rounded, keep_weights=True)
             self.numbers = rounded_numbers(deployed.model, rounded)

@@ -1,9 +1,10 @@
 """Which numbers of a deployed file are roundings of what its original means.
 
-Tensors are compared by what they hold, not by their names: a tool renames, transposes and merges them. A
-tensor that both files hold was not rounded. Nor was one of which they hold most numbers: the others are
-wrong. One that only the deployed file holds was computed by the tool (a BatchNorm's scale multiplied into a
-filter), and rounded to the type that it is stored in.
+Tensors are compared by what they hold, not by their names: a tool renames and transposes them, orders their
+numbers anew for its kernels and fills them up with zeros. A tensor that both files hold was not rounded. Nor
+was one of which they hold most numbers: the others are wrong. One that only the deployed file holds was
+computed by the tool (a BatchNorm's scale multiplied into a filter), and rounded to the type that it is stored
+in.
 
 Where an optimizer puts one operator in place of several, a number that the original stores may become part of
 the operator's definition, which holds it exactly.
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
@@ -91,6 +93,21 @@ def rounded_numbers(deployed: ir.Model, original: ir.Model) -> RoundedNumbers:
     )
 
 
+def unknown_parameters(deployed: ir.Model, original: ir.Model) -> list[tuple[Array, ir.DataType]]:
+    """The numbers of the deployed file that are no weights, and that its original does not hold.
+
+    Args:
+        deployed, original: see `rounded_numbers`.
+    """
+    parameters = [
+        (array, dtype)
+        for value, array, dtype in _stored(deployed)
+        if weight_role(value, deployed.functions) is None and not _is_short(array, dtype)
+    ]
+    known = _Contents(original, {array.size for array, _ in parameters})
+    return [(array, dtype) for array, dtype in parameters if array not in known]
+
+
 def with_rounded_weights(original: ir.Model, deployed: ir.Model) -> ir.Model:
     """The original with each tensor rounded that the deployed file holds rounded and not as it was.
 
@@ -133,13 +150,20 @@ def _activation(node: ir.Node) -> str:
 
 
 class _Contents:
-    """The numbers that a model stores, to be looked up by what they are."""
+    """The numbers that a model stores, to be looked up by what they are.
 
-    def __init__(self, model: ir.Model) -> None:
+    Args:
+        model: which.
+        sizes: of the tensors that matter, in elements; all of them by default.
+    """
+
+    def __init__(self, model: ir.Model, sizes: Collection[int] | None = None) -> None:
         self._digests: set[bytes] = set()
         self._by_size: dict[int, list[Array]] = defaultdict(list)
         self._sorted: dict[int, set[bytes]] = {}
         for _, array, _ in _stored(model):
+            if sizes is not None and array.size not in sizes:
+                continue
             self._digests.add(_digest(array))
             self._by_size[array.size].append(array)
         for node, _ in located_nodes(model):
@@ -152,14 +176,23 @@ class _Contents:
                     self._digests.add(_digest(attribute.as_tensor().numpy()))
 
     def __contains__(self, array: Array) -> bool:
-        """Whether it holds one with the same numbers, in whatever order."""
+        """Whether it holds one with the same numbers, in whatever order, and any number of zeros."""
         if _digest(array) in self._digests:
             return True
-        if array.size not in self._sorted:
-            same = self._by_size.get(array.size, ())
-            self._sorted[array.size] = {_digest(np.sort(other, axis=None)) for other in same}
-        found = self._sorted[array.size]
-        return bool(found) and _digest(np.sort(array, axis=None)) in found
+        count = int(np.count_nonzero(array))
+        if count not in self._sorted:
+            same = self._by_count.get(count, ())
+            self._sorted[count] = {_digest(_in_order(other)) for other in same}
+        found = self._sorted[count]
+        return bool(found) and _digest(_in_order(array)) in found
+
+    @cached_property
+    def _by_count(self) -> Mapping[int, list[Array]]:
+        """The arrays by how many of their numbers are not 0."""
+        found = defaultdict(list)
+        for array in (array for same in self._by_size.values() for array in same):
+            found[int(np.count_nonzero(array))].append(array)
+        return found
 
     def nearly(self, array: Array) -> Array | None:
         """An array of the model with most of the same numbers in the same places, in the given one's type."""
@@ -231,6 +264,11 @@ def _digest(array: Array) -> bytes:
     if single.size and np.all(single == single[0]):
         single = single[:1]
     return blake2b(np.ascontiguousarray(single).data, digest_size=16).digest()
+
+
+def _in_order(array: Array) -> Array:
+    """An array's numbers, the zeros aside, from the smallest on."""
+    return np.sort(array[array != 0], axis=None)
 
 
 def _is_short(array: Array, dtype: ir.DataType) -> bool:

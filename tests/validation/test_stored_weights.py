@@ -258,3 +258,11 @@ def test_the_factor_of_a_fused_product_is_a_weight() -> None:
         m = MatMul (x, t)
         y = Div (m, root) }""")
     assert names(deployed, original) == {"alpha"}
+
+
+def test_a_filter_in_blocks_filled_up_with_zeros_is_that_filter() -> None:
+    blocks = np.zeros((8, 3, 3, 3), np.float32)
+    blocks[::2] = FILTER[::-1]
+    assert names(convolution(w=blocks, b=np.pad(BIAS, 2)), convolution()) == set()
+    blocks[0, 0, 0, 0] *= np.float32(1.001)
+    assert names(convolution(w=blocks, b=np.pad(BIAS, 2)), convolution()) == {"w"}

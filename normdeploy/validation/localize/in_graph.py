@@ -22,12 +22,12 @@ from normdeploy.dtypes import Array
 from normdeploy.graph.constants import ConstantAnalysis
 from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import TensorComparison
+from normdeploy.validation.folded_constants import as_stored
 from normdeploy.validation.localize.differences import Differences, differences
 from normdeploy.validation.localize.execution import Progress
 from normdeploy.validation.localize.judging import Judgement
 from normdeploy.validation.localize.result import Divergence, Localization, NodeError
 from normdeploy.validation.localize.submodels import CHUNK_BYTES, tensors_read, with_outputs
-from normdeploy.validation.stored_weights import with_rounded_weights
 
 
 def localize_in_graph(
@@ -52,7 +52,7 @@ def localize_in_graph(
     computed_by = producers(deployed)
     common = common_tensors(deployed, original)
     tell = progress or (lambda done, total: None)
-    right = with_rounded_weights(original, deployed)
+    right = as_stored(original, deployed)
     found = differences(Evaluator(deployed), Evaluator(right), inputs, common, CHUNK_BYTES)
     search = _Backwards(deployed, computed_by, found)
     waiting = search.begin(CHUNK_BYTES)
