@@ -95,10 +95,8 @@ def _nbytes(tensor: onnx.TensorProto) -> int:
 
 def external_tensors(model: ir.Model) -> Iterator[ir.ExternalTensor]:
     """The tensors of a loaded model that stay in files until they are used: weights and attributes."""
-    for graph in _all_graphs(model):
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                yield value.const_value
+    for _, tensor in _external_initializers(_all_graphs(model)):
+        yield tensor
     for _, _, tensors in _external_attributes(model):
         yield from tensors
 
@@ -114,6 +112,13 @@ def _all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
     for graph in (model.graph, *(function.graph for function in functions), *_graphs_in(defaults)):
         yield graph
         yield from graph.subgraphs()
+
+
+def _external_initializers(graphs: Iterable[ir.Graph]) -> Iterator[tuple[ir.Value, ir.ExternalTensor]]:
+    for graph in graphs:
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                yield value, value.const_value
 
 
 def _graphs_in(attributes: Iterable[ir.Attr]) -> Iterator[ir.Graph]:
@@ -151,9 +156,16 @@ def set_folder(model: ir.Model, folder: Path) -> None:
         tensor.base_dir = folder
 
 
-def with_own_attributes(model: ir.Model) -> ir.Model:
-    """The model, or a copy of it, whose attributes hold their tensors themselves."""
-    if not any(True for _ in _external_attributes(model)):
+def with_own_tensors(model: ir.Model, *, but_weights: bool = False) -> ir.Model:
+    """The model, or a copy of it, that holds its tensors itself.
+
+    Args:
+        model: stays as it is.
+        but_weights: leave the initializers of the main graph and its subgraphs where they are. onnx_ir puts
+            these into a data file, and no attributes, nor anything inside functions.
+    """
+    left = sum(1 for _ in _external_initializers(model.graphs())) if but_weights else 0
+    if sum(1 for _ in external_tensors(model)) == left:
         return model
     copy = model.clone()
     for owner, attribute, _ in _external_attributes(copy):
@@ -162,19 +174,10 @@ def with_own_attributes(model: ir.Model) -> ir.Model:
             owner.attributes.add(ir.AttrTensor(attribute.name, own[0]))
         else:
             owner.attributes.add(ir.AttrTensors(attribute.name, own))
-    return copy
-
-
-def with_own_tensors(model: ir.Model) -> ir.Model:
-    """The model, or a copy of it, that holds all of its tensors itself."""
-    if not any(True for _ in external_tensors(model)):
-        return model
-    own = with_own_attributes(model)
-    copy = model.clone() if own is model else own
-    for graph in _all_graphs(copy):
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                value.const_value = _loaded(value.const_value)
+    left_alone = set(map(id, copy.graphs())) if but_weights else set()
+    inside = (graph for graph in _all_graphs(copy) if id(graph) not in left_alone)
+    for value, tensor in _external_initializers(inside):
+        value.const_value = _loaded(tensor)
     return copy
 
 
@@ -199,6 +202,7 @@ def name_by_content(model: Path, data: Path) -> None:
     for tensor in external_protos(proto):
         for entry in tensor.external_data:
             if entry.key == "location":
+                assert entry.value == data.name, f"'{tensor.name}' is not in the data file"
                 entry.value = name
     model.write_bytes(proto.SerializeToString())
 

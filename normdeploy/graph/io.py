@@ -22,7 +22,6 @@ from normdeploy.graph.external_data import (
     own_data,
     remove_unused,
     set_folder,
-    with_own_attributes,
     with_own_tensors,
 )
 from normdeploy.graph.protobuf import PROTOBUF_LIMIT, read_model
@@ -80,7 +79,7 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
     files = external_files(model)
     separate = external_data or large or (bool(files) and not is_stdout(path))
     before = set() if is_stdout(path) else own_data(_target(path, files, separate))
-    model = with_own_attributes(model) if separate else with_own_tensors(model)
+    model = with_own_tensors(model, but_weights=separate)
     with staged(path, finish=lambda target: remove_unused(before | own_data(target), target)) as part:
         if separate:
             data = part.with_name(_TENSORS)

@@ -116,6 +116,18 @@ def place_default(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
     proto.graph.node.insert(0, helper.make_node("F", [], ["w"], domain="own"))
 
 
+def place_subgraph_of_function(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
+    main = onnx.ModelProto()
+    place_subgraph(main, tensor)
+    condition = helper.make_node("Constant", [], ["condition"], value=main.graph.initializer[0])
+    function = helper.make_function(
+        "own", "F", [], ["w"], [condition, main.graph.node[0]], [helper.make_opsetid("", 17)]
+    )
+    proto.functions.append(function)
+    proto.opset_import.append(helper.make_opsetid("own", 1))
+    proto.graph.node.insert(0, helper.make_node("F", [], ["w"], domain="own"))
+
+
 def place_training(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
     place_initializer(proto, numpy_helper.from_array(X, "w"))
     proto.training_info.add().algorithm.initializer.append(tensor)
@@ -142,7 +154,7 @@ def place_sparse_attribute(proto: onnx.ModelProto, tensor: onnx.TensorProto) -> 
 Place = Callable[[onnx.ModelProto, onnx.TensorProto], None]
 PLACES: list[Place] = [
     place_initializer, place_attribute, place_list, place_subgraph, place_function, place_default,
-    place_training, place_sparse, place_sparse_attribute,
+    place_training, place_sparse, place_sparse_attribute, place_subgraph_of_function,
 ]  # fmt: skip
 
 
@@ -206,7 +218,7 @@ def test_no_tensor_passes_the_gate_unseen(tmp_path, place, hostile):
     "place",
     [
         place_initializer, place_attribute, place_subgraph, place_function, place_default, place_sparse,
-        place_sparse_attribute,
+        place_sparse_attribute, place_subgraph_of_function,
     ],
     ids=lambda place: place.__name__.removeprefix("place_"),
 )  # fmt: skip
@@ -227,6 +239,28 @@ def test_data_is_read_from_the_models_folder_wherever_a_tensor_stands(tmp_path, 
     optimized.save(elsewhere / "o.onnx")
     (folder / "w.bin").unlink()
     assert result(elsewhere / "o.onnx") == expected(1.0)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__.removeprefix("place_"))
+def test_tensors_keep_their_numbers_beside_others_in_one_file(tmp_path, place):
+    """Wherever each stands; what does not go into the file that is written stays in the model."""
+    if place in (place_list, place_training):
+        pytest.skip("no operator takes it, or none in use")
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    proto = build(place, weights(source, "w.bin", 1.0))
+    proto.graph.node[-1].input[0] = "sum"
+    proto.graph.node.insert(0, helper.make_node("Add", ["x", "other"], ["sum"]))
+    other = weights(source, "other.bin", 1000.0)
+    other.name = "other"
+    proto.graph.initializer.append(other)
+    path = source / "m.onnx"
+    path.write_bytes(proto.SerializeToString())
+    sums = (np.array(expected(1.0)) + np.arange(1000, 1000 + SIZE)).tolist()
+    save(load(path), out / "m.onnx")
+    assert result(path) == result(out / "m.onnx") == sums
+    assert set(out.iterdir()) == {out / "m.onnx", data_file(out / "m.onnx")}
 
 
 def test_branches_with_tensors_of_one_name_keep_their_own(tmp_path):
