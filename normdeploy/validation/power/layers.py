@@ -54,7 +54,7 @@ class Layer:
     position: int
     name: str
     op_type: str
-    outputs: Sequence[str]
+    outputs: tuple[str, ...]
 
     def with_error(self, array: Array, size: float, seed: Sequence[int]) -> Array:
         """One of its outputs, each channel by a relative error off, up or down.
@@ -94,7 +94,7 @@ def layers_of(model: ir.Model) -> list[Layer]:
             found |= {node for node in _before(output, model.graph) if _is_varying(node, analysis)}
     return [
         Layer(
-            position, node_name(node), node.op_type, [str(value.name) for value in node.outputs if value.name]
+            position, node_name(node), node.op_type, tuple(value.name for value in node.outputs if value.name)
         )
         for position, node in enumerate(nodes)
         if node in found

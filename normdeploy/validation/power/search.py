@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-SMALLEST = 1e-9
-"""Relative errors that are not told apart from smaller ones."""
+SMALLEST = 1e-15
+"""The smallest one: float64, in which the errors are computed, knows no smaller ones."""
 
 LARGEST = 1.0
 """The largest one that is tried: a channel is gone, or twice what it should be."""

@@ -84,7 +84,7 @@ def test_integers_alone_have_no_layers():
     ],
 )
 def test_a_channel_has_one_error(op_type, shape, axis):
-    layer = Layer(3, "layer", op_type, ["y"])
+    layer = Layer(3, "layer", op_type, ("y",))
     right = np.full(shape, 2.0)
     wrong = layer.with_error(right, 0.25, [7])
     assert wrong.shape == shape
@@ -99,10 +99,10 @@ def test_a_channel_has_one_error(op_type, shape, axis):
 
 def test_integers_of_a_layer_stay():
     array = np.arange(3)
-    assert Layer(0, "layer", "Loop", ["y"]).with_error(array, 0.5, [0]) is array
+    assert Layer(0, "layer", "Loop", ("y",)).with_error(array, 0.5, [0]) is array
 
 
 def test_names():
     first, second = layers_of(inferred(conv_lrn()))
-    assert (first.name, first.position, first.outputs) == ("conv", 0, ["c"])
-    assert (second.name, second.position, second.outputs) == ("lrn", 1, ["y"])
+    assert (first.name, first.position, first.outputs) == ("conv", 0, ("c",))
+    assert (second.name, second.position, second.outputs) == ("lrn", 1, ("y",))
