@@ -132,5 +132,5 @@ def _pieces(items: int, positions: Sequence[int], depth: int) -> Iterator[tuple[
 HALF = Accumulator(FLOAT16, 16)
 """Of a tensor core with float16 accumulators."""
 
-BACKWARDS = Accumulator(FLOAT32, 8, backwards=True)
-"""float32 accumulators, the last terms first."""
+BACKWARDS = Accumulator(FLOAT32, 32, backwards=True)
+"""float32 accumulators, the last 32 terms first."""

@@ -29,14 +29,22 @@ class MadeFor:
     operators: frozenset[str] = frozenset()
     nodes: frozenset[ir.Node] | None = None
 
+    def includes(self, node: ir.Node) -> bool:
+        """Whether it is made for nodes of that operator, and for this one.
+
+        Args:
+            node: which.
+        """
+        named = not self.operators or node.op_type in self.operators
+        return named and (self.nodes is None or node in self.nodes)
+
     def concerns(self, call: OperatorCall) -> bool:
         """Whether it is made for a node.
 
         Args:
             call: of the node.
         """
-        inside = self.nodes is None or call.node in self.nodes
-        return inside and self.choice.concerns(call, self.operators)
+        return self.includes(call.node) and self.choice.concerns(call, self.operators)
 
 
 OnKernel = Callable[[OperatorCall, Sequence[Array | None], Sequence[Array], Sequence[Array]], None]

@@ -14,6 +14,7 @@ from normdeploy.inputs.samples import Batch
 from normdeploy.kernels import KernelArithmetic, MadeFor
 from normdeploy.kernels.arithmetic import OnKernel
 from normdeploy.reference import Evaluator
+from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.validation.accuracy import predicted_classes
 from normdeploy.validation.compared_outputs import ComparedOutputs, Conclusion
 from normdeploy.validation.examinee import Examinee
@@ -58,14 +59,23 @@ class Trial:
         self.worst: Seen | None = None
         """The first batch that is wrong; with a gate, that with the most flips."""
 
-    def judge(self, seen: Seen, on_kernel: OnKernel | None = None) -> None:
+    def judge(
+        self,
+        seen: Seen,
+        *,
+        given: Mapping[str, Array] | None = None,
+        on_kernel: OnKernel | None = None,
+        on_node: NodeObserver | None = None,
+    ) -> None:
         """Look at one batch.
 
         Args:
             seen: the batch.
-            on_kernel: sees each node.
+            given, on_kernel, on_node: see `computed`.
         """
-        actual = computed(self._examinee.deployed, seen, self.made, on_kernel)
+        actual = computed(
+            self._examinee.deployed, seen, self.made, given=given, on_kernel=on_kernel, on_node=on_node
+        )
         judged = self._judged(seen, actual)
         self._compared.add(seen.batch, judged, actual, seen.case.expected)
         self._compared.count_classes(seen.batch, actual, seen.scores, seen.predicted)
@@ -78,12 +88,13 @@ class Trial:
         if score > self._most:
             self._most, self.worst = score, seen
 
-    def alone(self, node: ir.Node, choice: MadeFor) -> tuple[bool, float]:
+    def alone(self, node: ir.Node, choice: MadeFor, given: Mapping[str, Array]) -> tuple[bool, float]:
         """Make one choice for one node, on the worst batch.
 
         Args:
             node: which.
             choice: one of this trial's.
+            given: see `computed`.
 
         Returns:
             Whether that is too much, and the largest error over what is allowed.
@@ -91,7 +102,7 @@ class Trial:
         assert self.worst is not None
         restart_clock()
         single = MadeFor(choice.choice, choice.operators, frozenset((node,)))
-        actual = computed(self._examinee.deployed, self.worst, [single])
+        actual = computed(self._examinee.deployed, self.worst, [single], given=given)
         judged = self._judged(self.worst, actual)
         if self._examinee.gate is not None:
             return flips(self.worst, actual) > 0, noise_ratio(judged)
@@ -105,6 +116,11 @@ class Trial:
         """
         examinee = self._examinee
         return self._compared.conclusion(examinee.samples.labelled, examinee.gate, reference_accuracy)
+
+    @property
+    def name(self) -> str:
+        """Of the choice, or "together"."""
+        return self.made[0].choice.name if len(self.made) == 1 else "together"
 
     @property
     def failed(self) -> bool:
@@ -128,7 +144,13 @@ class Trial:
 
 
 def computed(
-    evaluator: Evaluator, seen: Seen, made: Sequence[MadeFor], on_kernel: OnKernel | None = None
+    evaluator: Evaluator,
+    seen: Seen,
+    made: Sequence[MadeFor] = (),
+    *,
+    given: Mapping[str, Array] | None = None,
+    on_kernel: OnKernel | None = None,
+    on_node: NodeObserver | None = None,
 ) -> dict[str, Array]:
     """The outputs of a model as kernels give them, in the types that they have.
 
@@ -136,9 +158,13 @@ def computed(
         evaluator: of the model.
         seen: a batch.
         made: the choices.
-        on_kernel: sees each node.
+        given: tensors with the best kernels, where the choices change nothing before them.
+        on_kernel: sees each node, and what its kernel does.
+        on_node: sees the outputs of each node of the main graph.
     """
-    outputs = evaluator.run(seen.batch.inputs, rounding=KernelArithmetic(made, on_kernel))
+    outputs = evaluator.run(
+        seen.batch.inputs, on_node=on_node, rounding=KernelArithmetic(made, on_kernel), given=given
+    )
     types = {str(value.name): value.dtype for value in evaluator.model.graph.outputs}
     with np.errstate(all="ignore"):
         return {
