@@ -234,7 +234,8 @@ def remove_unused(files: set[Path], written: Path) -> None:
     """
     for file in files:
         if not any(_refers(other, file) for other in chain([written], _possible_models(file))):
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the model is written, and needs it no more
+                file.unlink()
 
 
 def _possible_models(data: Path) -> Iterator[Path]:

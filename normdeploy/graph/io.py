@@ -35,9 +35,6 @@ ModelSource = str | os.PathLike[str] | onnx.ModelProto | ir.Model
 _MOST_BYTES = 2**31
 """Of memory that onnx.checker may take to follow a model's shapes, besides its tensors."""
 
-_TENSORS = "tensors.data"
-"""The data file's name until its content is known."""
-
 
 def load(source: ModelSource) -> ir.Model:
     """Read and check a model; tensors in external files stay there until they are used.
@@ -82,7 +79,7 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, external_data: bool =
     model = with_own_tensors(model, but_weights=separate)
     with staged(path, finish=lambda target: remove_unused(before | own_data(target), target)) as part:
         if separate:
-            data = part.with_name(_TENSORS)
+            data = part.with_name(f"{part.name}.data")  # until its content is known
             ir.save(model, part, external_data=data.name)
             if data.exists():
                 name_by_content(part, data)
@@ -116,14 +113,20 @@ def _target(path: str | os.PathLike[str], files: set[Path], separate: bool) -> P
         raise UsageError(f"{name}: holds tensors of the model that is to be written: choose another name")
     if separate and target.parent != Path(path).parent.resolve():
         raise UsageError(
-            f"{name}: is a link into another folder, and what reads the model by it would look for its "
-            f"tensors' file beside the link: name {target}"
+            f"{name}: is a link into another folder, and onnx would look for the tensors' file beside the "
+            f"link: name {target}"
         )
-    try:
-        os.fspath(target).encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{name}: is not UTF-8, as onnx needs it: choose another name") from error
+    if not _is_utf8(target):
+        raise UsageError(f"{name}: is not UTF-8, as onnx needs it: choose another name")
     return target
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -197,6 +200,8 @@ def _checked(proto: onnx.ModelProto, path: Path | None, data: bytes | None) -> i
     external = external_protos(proto)
     if external and path is None:
         raise ModelError("has external data: pass its path, or load the data first")
+    if external and path is not None and not _is_utf8(path):
+        raise ModelError("has external data, for which onnx needs a path in UTF-8: give it another name")
     for tensor in external:
         assert path is not None
         check_external(tensor, path)

@@ -341,7 +341,9 @@ def test_data_that_a_link_leads_to_stays(tmp_path):
     assert (tmp_path / "link").exists()
 
 
-@pytest.mark.parametrize("name", ["model", ".onnx", "m.bin", "m.onnx.bak", "m.onnx.0123456789abcdef.data"])
+@pytest.mark.parametrize(
+    "name", ["model", ".onnx", "tensors.data", "m.bin", "m.onnx.bak", "m.onnx.0123456789abcdef.data"]
+)
 def test_a_model_of_any_name_has_its_data(tmp_path, name):
     """Also when it is written once more, and then without the old data."""
     for first in (1.0, 11.0):
@@ -375,8 +377,25 @@ def test_standard_output_takes_a_model_with_its_tensors(tmp_path, capsysbinary):
 
 def test_a_path_that_is_not_utf8_is_refused(tmp_path):
     source = load(written(tmp_path, "m.onnx", 1.0, "w.bin"))
+    odd = tmp_path / os.fsdecode(b"\xff.onnx")
     with pytest.raises(UsageError, match="is not UTF-8"):
-        save(source, tmp_path / os.fsdecode(b"\xff.onnx"))
+        save(source, odd)
+    shutil.copy(tmp_path / "m.onnx", odd)
+    with pytest.raises(ModelError, match="needs a path in UTF-8"):
+        load(odd)
+
+
+def test_data_that_cannot_be_removed_is_left(tmp_path, monkeypatch):
+    """The model is written by then."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    path = written(tmp_path, "m.onnx", 1.0, "m.onnx.data")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    nd.optimize(path).save(path)
+    assert (tmp_path / "m.onnx.data").exists()
+    assert result(path) == expected(1.0)
 
 
 def test_a_name_as_long_as_names_may_be(tmp_path):
