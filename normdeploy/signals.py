@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +131,23 @@ class Alarm:
             self._ring_in(_AGAIN)
             raise TimeIsUp
 
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Ring again at once where Python swallows it and would print so: in a `__del__`, in a callback."""
+        before = sys.unraisablehook
+
+        def hook(swallowed: sys.UnraisableHookArgs) -> None:
+            if swallowed.exc_type is TimeIsUp:
+                self._ring_in(_SOON)
+            else:
+                before(swallowed)
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
 
 @contextmanager
 def alarmed(seconds_left: Callable[[], float]) -> Iterator[Alarm | None]:
@@ -155,7 +173,8 @@ def alarmed(seconds_left: Callable[[], float]) -> Iterator[Alarm | None]:
     before = signal.signal(signal.SIGALRM, alarm.ring)
     try:
         alarm.set()
-        yield alarm
+        with alarm.heard():
+            yield alarm
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -1,6 +1,7 @@
 """What work may take: the clock, memory, and how budgets nest."""
 
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -175,6 +176,22 @@ class TestAlarm:
         with pytest.raises(BudgetExceeded), spending(timeout=0.05):
             work()
         assert len(swallowed) == 1
+
+    def test_where_python_swallows_it_nothing_is_printed_and_it_rings_again(self, monkeypatch):
+        class Turning:
+            def __del__(self):
+                turn()
+
+        def work():
+            Turning()
+            turn()
+
+        printed = []
+        monkeypatch.setattr(sys, "unraisablehook", printed.append)
+        with pytest.raises(BudgetExceeded), spending(timeout=0.05):
+            work()
+        assert not printed
+        assert sys.unraisablehook == printed.append
 
     def test_the_inner_budget_ends_alone(self):
         with spending(timeout=1000):
