@@ -1,5 +1,8 @@
 """Every choice is emulated for the operators that it is said to be made for, and says who makes it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -94,3 +97,10 @@ def test_float32_statistics_stay_so():
 def test_float32_models_know_no_float16_choice():
     names = {choice.name for choice in CHOICES if FLOAT32 in choice.types}
     assert names == {"tf32", "flush-to-zero", "summation-order"}
+
+
+def test_the_page_lists_every_choice_and_its_operators():
+    page = (Path(__file__).parents[2] / "docs" / "kernels.md").read_text()
+    for choice in CHOICES:
+        what, _ = re.findall(rf"^\| `{choice.name}` \| (.*?) \|", page, re.MULTILINE)
+        assert all(operator in what for operator in choice.operators), choice.name

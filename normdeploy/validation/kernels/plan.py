@@ -53,7 +53,7 @@ class Plan:
     def together(self) -> list[Made]:
         """All choices of a backend at once, where no other backend has these and more, the most first."""
         found = dict.fromkeys(map(self.of, self.backends))
-        largest = [made for made in found if not any(set(made) < set(other) for other in found)]
+        largest = [made for made in found if not any(_covers(other, made) for other in found)]
         return sorted((made for made in largest if len(made) > 1), key=len, reverse=True)
 
     @property
@@ -90,3 +90,11 @@ class Plan:
         if key not in self._borders:
             self._borders[key] = self._parts.borders(key)
         return self._borders[key]
+
+
+def _covers(other: Made, made: Made) -> bool:
+    """Whether other choices are these and more, or for more operators."""
+    return other != made and all(
+        any(more.choice is each.choice and each.operators <= more.operators for more in other)
+        for each in made
+    )
