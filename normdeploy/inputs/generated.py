@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from normdeploy.budget import require_memory
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.errors import InputError
 from normdeploy.graph.shapes import MOST_AXES, format_dims
@@ -94,9 +95,13 @@ def random_array(
         rng: draws the numbers.
 
     Raises:
-        InputError: strings, which nobody can guess.
+        InputError: strings, which nobody can guess, or an array that takes more memory than is left.
     """
     dtype = declared.dtype
+    try:
+        require_memory(shape, dtype.itemsize)
+    except MemoryError as error:
+        raise InputError(f"input '{declared.name}': {error}; or pass a smaller --shape") from error
     if is_floating(dtype):
         magnitudes = _MAGNITUDES if dtype.itemsize >= 4 else _MAGNITUDES_OF_SHORT_TYPES
         wide = rng.standard_normal(shape, dtype=np.float64 if dtype.itemsize == 8 else np.float32)

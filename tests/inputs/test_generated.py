@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ml_dtypes import bfloat16
 
+from normdeploy.budget import spending
 from normdeploy.errors import InputError
 from normdeploy.inputs import generated
 from normdeploy.inputs.declared import DeclaredInput
@@ -99,6 +100,16 @@ def test_an_unknown_rank_asks_for_a_shape():
 def test_a_huge_shape_is_refused_before_anything_is_allocated():
     with pytest.raises(InputError, match=r"'x' of shape \[100000, 100000, 100000\] would take .* GiB"):
         resolved_shape(declared("x", 10**5, 10**5, 10**5), frozenset())
+
+
+def test_an_array_beyond_the_memory_allowed_is_not_made():
+    with (
+        spending(max_memory=2**20),
+        pytest.raises(
+            InputError, match=r"'x': a tensor of shape \(1048576,\) .* --max-memory.* smaller --shape"
+        ),
+    ):
+        drawn(np.float32, 2**20)
 
 
 def test_more_axes_than_arrays_have():
