@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from models.light import light_model
 from normdeploy.graph.inference import inferred
 from normdeploy.inputs.declared import declared_inputs
 from normdeploy.inputs.samples import open_samples
+from normdeploy.pages import charts
+from normdeploy.pages.style import CSS
 from tests.validation.random_models import random_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,16 +95,19 @@ def main() -> None:
 
 
 def chart(groups: dict[str, dict[str, Any]]) -> str:
-    """How often an error is found, by its size."""
-    from normdeploy.pages import charts
-
+    """How often an error is found, by its size, as a file of its own."""
     series = {
         group: (list(FACTORS), [100 * found["caught"][str(factor)] / found["tries"] for factor in FACTORS])
         for group, found in groups.items()
     }
-    return charts.lines(
+    figure = charts.lines(
         series, x="planted error / stated size", y="found, % of tries", log_x=True, points=True, limit=1.0
     )
+    colours = dict(re.findall(r"--(\w+): (#\w+);", CSS.partition("@media")[0]))
+    figure = re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], figure)
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    begin = f'<svg {spaces} width="528" style="background: {colours["paper"]}"'
+    return figure.replace("<svg", begin, 1).strip() + "\n"
 
 
 def _networks(seeds: int, light: list[str]) -> Iterator[Network]:

@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "verdict.md")
 
 _MARKED = re.compile(
     r"(?P<begin><!-- benchmarks:(?P<name>\w+) -->\n)(?P<table>.*?)(?P<end><!-- benchmarks:end -->)", re.DOTALL
@@ -169,6 +169,23 @@ def profile() -> str:
     )
 
 
+def power() -> str:
+    """How often errors of several times the size that `check --power` states are found."""
+    found = read("power_calibration")
+    factors = ("0.1", "0.5", "1.0", "2.0", "4.0")
+    rows = [
+        [
+            group,
+            f"{each['networks']}",
+            f"{each['tries']}",
+            *(f"{100 * each['caught'][factor] / each['tries']:.1f}" for factor in factors),
+        ]
+        for group, each in found["groups"].items()
+    ]
+    headings = ["", "networks", "tries", *(f"% at {float(factor):g} times the size" for factor in factors)]
+    return f"{_measured(found)}\n\n" + _table(headings, rows)
+
+
 def startup() -> str:
     if not (RESULTS / "startup.json").is_file():
         return "Not measured yet.\n"
@@ -190,7 +207,7 @@ def startup() -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    table.__name__: table for table in (summary, reference, lrn, optimizers, check, profile, startup)
+    table.__name__: table for table in (summary, reference, lrn, optimizers, check, power, profile, startup)
 }
 
 

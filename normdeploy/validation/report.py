@@ -132,9 +132,9 @@ class CheckReport(PageResult):
     @property
     def verdict(self) -> Verdict:
         """ "mismatch" if numbers of a backend or of the deployed graph are wrong or miss the gate, if an
-        invariant is broken, or if some kernel may give wrong numbers; "error" if a backend failed, or if
-        nothing could be judged: no output has a finite number. A backend that is unavailable counts only if
-        it was named.
+        invariant is broken, if some kernel may give wrong numbers, or if less is seen than was asked for;
+        "error" if a backend failed, or if nothing could be judged: no output has a finite number. A backend
+        that is unavailable counts only if it was named.
         """
         statuses = [backend.status for backend in self.backends]
         if self.graphs is not None:
