@@ -116,18 +116,18 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 @pytest.mark.parametrize("arguments", PAGES, ids=lambda arguments: f"{arguments[0]} {arguments[-1]}")
-def test_a_file_that_goes_there_is_all_that_goes_there(model, tmp_path, arguments, name):
+def test_a_file_that_goes_there_is_all_that_goes_there(run, model, tmp_path, arguments):
     if arguments[-1] == "--html":
         pytest.importorskip("matplotlib")
     verb, *more = arguments
     file = tmp_path / "file"
-    assert started(verb, model, *more, file, stdout=subprocess.PIPE).returncode == 0
-    done = started(verb, model, *more, name, stdout=subprocess.PIPE)
-    assert done.returncode == 0, done.stderr
+    assert run(verb, model, *more, file).code == 0
     first, last = file.read_bytes().splitlines()[:1], file.read_bytes().splitlines()[-1:]
-    assert (done.stdout.splitlines()[:1], done.stdout.splitlines()[-1:]) == (first, last)
+    for name in ("-", "/dev/stdout"):
+        done = started(verb, model, *more, name, stdout=subprocess.PIPE)
+        assert done.returncode == 0, done.stderr
+        assert (done.stdout.splitlines()[:1], done.stdout.splitlines()[-1:]) == (first, last)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,8 @@ def test_a_file_that_goes_there_is_all_that_goes_there(model, tmp_path, argument
         ("optimize", ("--output", "--json")),
     ],
 )
-def test_two_files_cannot_both_go_there(model, verb, options):
+def test_two_files_cannot_both_go_there(run, model, verb, options):
     first, second = options
-    done = started(verb, model, first, "-", second, "-", stdout=subprocess.PIPE)
-    assert done.returncode == 2
-    assert done.stdout == b""
-    assert done.stderr.startswith(f"error: {first} and {second} cannot both be standard output".encode())
+    outcome = run(verb, model, first, "-", second, "-")
+    outcome.assert_refused(f"error: {first} and {second} cannot both be standard output")
+    assert outcome.out == ""
