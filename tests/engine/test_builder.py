@@ -20,6 +20,7 @@ from normdeploy.engine import Range, build, builder
 from normdeploy.errors import (
     BackendCrashed,
     BackendTimeout,
+    BudgetExceeded,
     BackendUnavailable,
     InputError,
     ModelError,
@@ -170,8 +171,9 @@ def test_arguments(tmp_path):
 
 
 def test_a_build_that_takes_too_long_leaves_nothing(tmp_path):
-    """No process starts, loads TensorRT-RTX and builds within that time."""
-    with pytest.raises(BackendTimeout, match=r"^tensorrt-rtx: .* longer than the time limit of 0\.01 s$"):
+    """No process starts, loads TensorRT-RTX and builds within that time; on a busy machine not even the
+    graph is read."""
+    with pytest.raises((BackendTimeout, BudgetExceeded), match=r"longer than the .*0\.01 s"):
         build(conv_lrn(), tmp_path / "e.engine", backend=RTX, shapes={"x": (1, 3, 6, 6)}, timeout=0.01)
     assert list(tmp_path.iterdir()) == []
 
