@@ -1,6 +1,7 @@
 # make demo   check the trained model in the repository, on data that it has not seen
 # make test   all tests
 # make fuzz   mutants of small models through everything, MUTANTS of them from SEED
+# make rounding  the rounding of every operator against onnxruntime's, in 1,000 runs each
 # make lint   types, style, format
 # make docs   the documentation as a site, in site/
 # make bench  every benchmark, with its ratios
@@ -13,10 +14,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DIGITS := models/digits
 MUTANTS ?= 5000
 SEED ?= 0
+ROUNDING_RUNS ?= 1000
 # As many test processes as cores, each with one thread: more would only wait for each other.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo test fuzz lint docs bench clean
+.PHONY: demo test fuzz rounding lint docs bench clean
 
 demo: .venv/ready-demo
 	$(BIN)/normdeploy inspect $(DIGITS)/original.onnx
@@ -27,6 +29,9 @@ test: .venv/ready-test
 
 fuzz: .venv/ready-test
 	$(ONE_THREAD) $(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --seed $(SEED)
+
+rounding: .venv/ready-test
+	$(ONE_THREAD) ROUNDING_RUNS=$(ROUNDING_RUNS) $(BIN)/python -m pytest tests/reference/test_rounding_registry.py --numprocesses auto --maxprocesses 4
 
 lint: .venv/ready-test
 	$(BIN)/ruff check
