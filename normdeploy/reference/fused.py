@@ -14,6 +14,7 @@ import onnx_ir as ir
 from normdeploy.dtypes import Array
 from normdeploy.reference.composition import BodyWriter, composition
 from normdeploy.reference.linear import matmul
+from normdeploy.reference.repeated_terms import repeated_products
 from normdeploy.reference.rounding_model import Keywords, sum_of
 from normdeploy.reference.signature import operator
 
@@ -123,8 +124,19 @@ def _terms_of_fused_matmul(keywords: Keywords, inputs: Sequence[Any]) -> int:
     return int(shape[-2] if keywords.get("transA", 0) and len(shape) > 1 else shape[-1])
 
 
-@operator("FusedMatMul", since=1, domain=DOMAIN, rounding=sum_of(_terms_of_fused_matmul))
-@operator("TransposeMatMul", since=1, domain=DOMAIN, rounding=sum_of(_terms_of_fused_matmul))
+def _repeats_of_fused_matmul(keywords: Keywords, inputs: Sequence[Any]) -> float | Array:
+    left, right = (
+        _arranged(x, keywords.get(f"trans{side}", 0), keywords.get(f"transBatch{side}", 0))
+        for x, side in zip(inputs, "AB", strict=True)
+    )
+    return repeated_products(left, right)
+
+
+_FUSED_MATMUL = sum_of(_terms_of_fused_matmul, repeats=_repeats_of_fused_matmul)
+
+
+@operator("FusedMatMul", since=1, domain=DOMAIN, rounding=_FUSED_MATMUL)
+@operator("TransposeMatMul", since=1, domain=DOMAIN, rounding=_FUSED_MATMUL)
 def fused_matmul(
     a: Array,
     b: Array,

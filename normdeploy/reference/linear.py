@@ -10,6 +10,7 @@ import numpy as np
 
 from normdeploy.budget import require_memory, require_time
 from normdeploy.dtypes import Array, is_floating
+from normdeploy.reference.repeated_terms import repeated_products
 from normdeploy.reference.rounding_model import Deviation, Keywords, RoundingModel, sum_of
 from normdeploy.reference.signature import operator
 
@@ -18,7 +19,17 @@ def _terms_of_gemm(keywords: Keywords, inputs: Sequence[Any]) -> int:
     return int(inputs[0].shape[0 if keywords.get("transA", 0) else 1])
 
 
-@operator("Gemm", since=7, rounding=sum_of(_terms_of_gemm))
+def _repeats_of_gemm(keywords: Keywords, inputs: Sequence[Any]) -> float | Array:
+    a, b = inputs[:2]
+    return repeated_products(a.T if keywords.get("transA", 0) else a, b.T if keywords.get("transB", 0) else b)
+
+
+def _added_by_gemm(keywords: Keywords, inputs: Sequence[Any]) -> Array | None:
+    c = inputs[2] if len(inputs) > 2 else None
+    return None if c is None else np.asarray(c * keywords.get("beta", 1.0))
+
+
+@operator("Gemm", since=7, rounding=sum_of(_terms_of_gemm, repeats=_repeats_of_gemm, added=_added_by_gemm))
 def gemm(
     a: Array,
     b: Array,
@@ -42,7 +53,11 @@ def _terms_of_matmul(keywords: Keywords, inputs: Sequence[Any]) -> int:
     return int(inputs[0].shape[-1])
 
 
-@operator("MatMul", since=1, rounding=sum_of(_terms_of_matmul))
+def _repeats_of_matmul(keywords: Keywords, inputs: Sequence[Any]) -> float | Array:
+    return repeated_products(*inputs)
+
+
+@operator("MatMul", since=1, rounding=sum_of(_terms_of_matmul, repeats=_repeats_of_matmul))
 def matmul(a: Array, b: Array) -> Array:
     """A · B of the matrices in the last two axes; the axes before broadcast. Vectors as in NumPy."""
     if a.ndim and b.ndim:

@@ -47,6 +47,29 @@ def equal_neighbours(x: Array) -> Array:
     return same
 
 
+def repeated_products(a: Array, b: Array) -> float | Array:
+    """How many terms of the sums in A · B repeat others; broadcasts to the result.
+
+    Those where both factors repeat a neighbour: a plain background under a filter of equal weights.
+
+    Args:
+        a, b: matrices in the last two axes, or vectors, as `numpy.matmul` takes them.
+    """
+    if min(a.ndim, b.ndim) < 1:
+        return 0.0
+    left = equal_neighbours(a)
+    if not left.any():  # nothing more is done for what runs through most networks
+        return 0.0
+    return np.asarray(
+        np.matmul(left, np.moveaxis(equal_neighbours(np.moveaxis(b, _inner(b), -1)), -1, _inner(b)))
+    )
+
+
+def _inner(b: Array) -> int:
+    """The axis of the right factor that is summed."""
+    return -2 if b.ndim > 1 else -1
+
+
 def _leading_bits(x: Array) -> Array:
     """Sign, exponent and the leading bits of the significand, rounded; 0 only for zeros."""
     bits = (np.asarray(x, np.float32) + np.float32(0)).view(np.int32)  # −0 is 0

@@ -156,18 +156,29 @@ def relative_to_terms(terms: int) -> float:
     return max(1.0, SHARE_OF_TERMS * math.sqrt(terms)) if terms > 1 else 0.0
 
 
-def sum_of(terms: Count, *, ulps: float = 1.0, repeats: Repeats | None = None) -> RoundingModel:
+Added = Callable[[Keywords, Sequence[Any]], Array | None]
+"""(attributes, inputs) -> what is added to each sum, None for nothing; broadcasts to the result."""
+
+
+def sum_of(
+    terms: Count, *, ulps: float = 1.0, repeats: Repeats | None = None, added: Added | None = None
+) -> RoundingModel:
     """A sum of products, or of its first input's elements.
 
     Args:
         terms: the number of terms of each sum.
         ulps: the relative error of what comes after the sum; its own last addition by default.
         repeats: how many terms repeat others, where they have no weights.
+        added: what is added to the sum when it is made, and may cancel it; nothing by default.
     """
 
     def results(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
         repeated = 0.0 if repeats is None else repeats(keywords, inputs)
-        return (Deviation(ulps + relative_to_sum(max(1, terms(keywords, inputs)), repeated)),)
+        of_sum = relative_to_sum(max(1, terms(keywords, inputs)), repeated)
+        addend = None if added is None else added(keywords, inputs)
+        if addend is None:
+            return (Deviation(ulps + of_sum),)
+        return (Deviation(ulps, of_sum * np.abs(outputs[0] - addend)),)
 
     def operands(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation | None]:
         return (Deviation(relative_to_terms(terms(keywords, inputs))),)

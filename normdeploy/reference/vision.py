@@ -12,7 +12,7 @@ import numpy as np
 from normdeploy.budget import check_budget, require_memory
 from normdeploy.dtypes import Array
 from normdeploy.reference.interpolation import cubic_kernel
-from normdeploy.reference.rounding_model import EXACT, Deviation, Keywords, RoundingModel, function
+from normdeploy.reference.rounding_model import EXACT, Deviation, Keywords, RoundingModel
 from normdeploy.reference.signature import operator
 
 
@@ -81,7 +81,36 @@ def _grid_operands(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviat
     return (Deviation(1.0), Deviation(1.0, 1.0))
 
 
-_GRID_ROUNDING = RoundingModel(function(1.5).results, _grid_operands)
+_ERRORS_OF_CUBIC_WEIGHTS = (7.0, 1.5, 1.5, 7.0)
+"""Absolute, in u: polynomials, whose terms cancel. Those of the outer ones are up to 6, and Horner's scheme
+errs by 12 u at most, at a distance of 2."""
+
+
+def _grid_results(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
+    """What a kernel adds, and in cubic mode the weights, whose errors are the same however small they are."""
+    x, grid = inputs
+    if keywords.get("mode") not in ("cubic", "bicubic"):
+        return (Deviation(1.5),)
+    taps = _taps(x, grid, keywords.get("align_corners", 0), "cubic", keywords.get("padding_mode", "zeros"))
+    squares = np.zeros(outputs[0].shape)
+    for axis, along in enumerate(taps):
+        erring = [
+            (index, np.full_like(weight, error))
+            for (index, weight), error in zip(along, _ERRORS_OF_CUBIC_WEIGHTS, strict=True)
+        ]
+        squares += _read(np.square(x), grid, [*taps[:axis], erring, *taps[axis + 1 :]], _squared)
+    return (Deviation(1.5, np.sqrt(squares)),)
+
+
+def _product(weights: Sequence[Array]) -> Array:
+    return np.asarray(math.prod(weights))
+
+
+def _squared(weights: Sequence[Array]) -> Array:
+    return np.square(_product(weights))
+
+
+_GRID_ROUNDING = RoundingModel(_grid_results, _grid_operands)
 
 
 @operator("GridSample", since=16, rounding=_GRID_ROUNDING)
@@ -103,17 +132,27 @@ def grid_sample(
     A place is given by its last axis first, from −1 to 1: the centres of the outermost elements with
     align_corners, else their outer edges. Outside are zeros, the element at the border, or reflections.
     """
-    sizes = x.shape[2:]
     require_memory((*x.shape[:2], *grid.shape[1:-1]))
+    return _read(x, grid, _taps(x, grid, align_corners, mode, padding_mode), _product)
+
+
+def _taps(x: Array, grid: Array, align_corners: int, mode: str, padding_mode: str) -> Sequence[_Taps]:
+    """What is read along each axis of the image."""
+    sizes = x.shape[2:]
     pad = _padding(padding_mode, bool(align_corners))
-    taps = [
+    return [
         _taps_along(size, _place(grid[..., rank], size, bool(align_corners)), mode, pad)
         for rank, size in enumerate(reversed(sizes))
     ][::-1]
+
+
+def _read(x: Array, grid: Array, taps: Sequence[_Taps], weigh: Callable[[Sequence[Array]], Array]) -> Array:
+    """The sum of the elements that are read, each times what `weigh` makes of its weights along the axes."""
+    sizes = x.shape[2:]
     batch = np.arange(x.shape[0]).reshape(-1, *[1] * (grid.ndim - 2))
     y = np.zeros((x.shape[0], *grid.shape[1:-1], x.shape[1]))
     for chosen in itertools.product(*taps):
-        weight = math.prod(weight for _, weight in chosen)
+        weight = weigh([weight for _, weight in chosen])
         inside = np.logical_and.reduce(
             [(index >= 0) & (index < size) for (index, _), size in zip(chosen, sizes, strict=True)]
         )

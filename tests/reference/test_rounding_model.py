@@ -143,6 +143,35 @@ def test_sums_of_equal_terms_err_by_their_number():
         assert relative(op_type, 0 * plain, **keywords) == pytest.approx(1 + 0.33 * 2000**0.5)
 
 
+def test_products_of_equal_factors_err_by_their_number():
+    def relative(a, b):
+        return float(np.max(errors("MatMul", {}, a, b).relative))
+
+    plain, various = np.full((1, 400), 0.1), np.random.default_rng(0).normal(size=(1, 400))
+    usual = 1 + 0.33 * 20
+    assert relative(plain, plain.T) == pytest.approx(usual + 0.2 * 400)
+    assert relative(plain, various.T) == pytest.approx(usual)
+    assert relative(various, plain.T) == pytest.approx(usual)
+    assert errors("Gemm", {}, plain, plain.T).relative.max() == pytest.approx(usual + 80)
+    assert errors("Gemm", {"transA": 1}, plain.T, plain.T).relative.max() == pytest.approx(usual + 80)
+
+
+def test_a_product_keeps_its_error_where_what_is_added_cancels_it():
+    a, b = np.full((1, 4), 2.0), np.array([[1.0], [2.0], [3.0], [4.0]])
+    found = errors("Gemm", {"beta": 2.0}, a, b, np.array([-10.0]))
+    assert found.relative == 1.0
+    assert found.absolute.item() == pytest.approx(0.33 * 2 * 20)
+
+
+def test_small_weights_of_a_cubic_kernel_err_as_large_ones():
+    x, grid = np.ones((1, 1, 6, 6)), np.zeros((1, 1, 1, 2))
+    cubic = errors("GridSample", {"mode": "cubic"}, x, grid)
+    weights = np.array([-0.09375, 0.59375, 0.59375, -0.09375])  # half way between two elements
+    expected = np.sqrt(2 * np.square(weights).sum() * (2 * 7.0**2 + 2 * 1.5**2))
+    assert cubic.absolute.item() == pytest.approx(expected)
+    assert errors("GridSample", {"mode": "linear"}, x, grid) == Deviation(1.5)
+
+
 def test_softmax_errs_by_the_argument_of_the_exponential():
     x = np.array([[0.0, -1.0, -50.0, -np.inf]])
     found = errors("Softmax", {}, x).relative - (1 + 0.33 * 2)
