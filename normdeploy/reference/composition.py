@@ -2,8 +2,9 @@
 
 A composition is a function that writes the body of a node in other operators, so that a fused kernel means,
 and rounds, what its parts do. Positional parameters are the node's inputs (None where an optional one is
-missing), keyword-only parameters are its attributes with the defaults of the operator's definition. A
-function that declares the keyword `n_outputs` is told how many outputs the node has.
+missing), keyword-only parameters are its attributes with the defaults of the operator's definition, as in
+`normdeploy.reference.signature`. A function that declares the keyword `n_outputs` is told how many outputs
+the node has.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.dtypes import Array
+from normdeploy.reference.signature import store_defaults
 
 OPSET = 23
 """The version of the standard operators in a body."""
@@ -118,6 +120,7 @@ def composition(op_type: str, *, domain: str) -> Callable[[_Function], _Function
 
     def mark(function: _Function) -> _Function:
         setattr(function, _MARKS, (*getattr(function, _MARKS, ()), (op_type, domain)))
+        store_defaults(function)
         return function
 
     return mark

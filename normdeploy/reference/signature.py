@@ -1,7 +1,8 @@
 """How a Python function stands for an ONNX operator.
 
 Positional parameters are the operator's inputs (None where an optional one is missing), keyword-only
-parameters are its attributes with the standard's defaults. A function that declares the keyword
+parameters are its attributes with the standard's defaults; floating ones become what float32 holds of them,
+as attributes in files are. A function that declares the keyword
 `n_outputs` is told how many outputs the node has. A graph attribute arrives as a `Body`.
 
 A sequence arrives as a `TensorSequence`, an optional as its element or as `Missing`.
@@ -13,9 +14,11 @@ inputs that make no sense; the evaluator adds which node it was.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import numpy as np
 
 from normdeploy.dtypes import Array
 from normdeploy.reference.rounding_model import RoundingModel
@@ -96,9 +99,24 @@ def operator(
     def mark(function: _Function) -> _Function:
         marks = getattr(function, _MARKS, ())
         setattr(function, _MARKS, (*marks, _Mark(op_type, domain, since, rounding)))
+        store_defaults(function)
         return function
 
     return mark
+
+
+def store_defaults(function: Callable[..., Any]) -> None:
+    """Give a function the floating defaults that a file would hold: rounded to float32.
+
+    Args:
+        function: its keyword-only parameters are an operator's attributes.
+    """
+    defaults: Mapping[str, Any] = getattr(function, "__kwdefaults__", None) or {}
+    stored = {
+        name: float(np.float32(value)) if isinstance(value, float) else value
+        for name, value in defaults.items()
+    }
+    setattr(function, "__kwdefaults__", stored)  # noqa: B010
 
 
 def marked_operators(function: Callable[..., Any]) -> list[ReferenceOperator]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from onnx import TensorProto
 
+from normdeploy.reference import evaluate
 from normdeploy.reference.rounding_model import CORRECTLY_ROUNDED, EXACT
 from normdeploy.reference.signature import marked_operators, operator
+from tests.reference.against_onnxruntime import in_onnxruntime, single_node
 
 
 @operator("Twice", since=1, rounding=EXACT)
@@ -46,3 +50,22 @@ def test_a_function_without_a_mark_is_no_operator():
 def test_an_operator_without_a_rounding_model_fails_where_it_is_defined():
     with pytest.raises(TypeError, match="rounding"):
         operator("Twice", since=1)
+
+
+def test_a_default_is_what_a_file_would_hold():
+    @operator("Leaky", since=1, rounding=EXACT)
+    def leaky(x, *, alpha: float = 0.01, axis: int = 1):
+        return alpha, axis
+
+    assert leaky(0) == (float(np.float32(0.01)), 1)
+
+
+@pytest.mark.parametrize("op_type", ["LayerNormalization", "BatchNormalization", "LeakyRelu"])
+def test_defaults_in_float64_are_onnxruntimes(op_type):
+    """They differ from the decimal ones by 1e-13 to 1e-10 of the result."""
+    x = np.random.default_rng(0).standard_normal((3, 50))
+    parameters = {"LayerNormalization": 1, "BatchNormalization": 4}.get(op_type, 0)
+    inputs = [x, *([np.linspace(0.5, 2, 50)] * parameters)]
+    model, feeds = single_node(op_type, inputs, (TensorProto.DOUBLE,), domain="", rank=2)
+    expected = in_onnxruntime(model, feeds)["y0"]
+    np.testing.assert_allclose(evaluate(model, feeds)["y0"], expected, rtol=0, atol=2e-15)
