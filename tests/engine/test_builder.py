@@ -20,8 +20,8 @@ from normdeploy.engine import Range, build, builder
 from normdeploy.errors import (
     BackendCrashed,
     BackendTimeout,
-    BudgetExceeded,
     BackendUnavailable,
+    BudgetExceeded,
     InputError,
     ModelError,
     UsageError,
