@@ -16,7 +16,8 @@ from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.folded_constants import as_stored
 from normdeploy.validation.noise import RUNS, Arithmetic, RoundingNoise, factor
-from normdeploy.validation.row_outputs import Judged, RowGroup, SelectedLengths, fits, row_groups
+from normdeploy.validation.row_outputs import Judged, RowGroup, fits
+from normdeploy.validation.row_selection import SelectedLengths, row_groups
 from normdeploy.validation.stored_weights import rounded_numbers
 from normdeploy.validation.tolerance import Tolerance
 

@@ -119,6 +119,11 @@ class RoundingNoise:
         self._amplitude = factor(max((array.size for array in self._exact.values()), default=1))
         self._amplified: list[Mapping[str, Array]] = []
 
+    @property
+    def known_runs(self) -> list[Mapping[str, Array]]:
+        """The disturbed runs that have been made so far."""
+        return [*self._base, *self._amplified]
+
     def expected(self, name: str) -> Array:
         """The standard deviation σ of a floating output's rounding, per element."""
         return self._expected[name]

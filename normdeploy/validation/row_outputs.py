@@ -8,10 +8,8 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 import numpy as np
-import onnx_ir as ir
 
 from normdeploy.dtypes import Array, is_floating
-from normdeploy.graph.scopes import subgraphs
 from normdeploy.validation.compare import TensorComparison, compare, unit_roundoff
 from normdeploy.validation.noise import RoundingNoise, factor, moderated
 from normdeploy.validation.row_judge import JudgedRows, RightRows, judge_rows, right_rows
@@ -20,8 +18,6 @@ from normdeploy.validation.rows import Axes, as_rows, columns, tables
 
 Outputs = Mapping[str, Array]
 
-_SELECTING = frozenset({"NonMaxSuppression", "TopK", "NonZero", "Compress", "Unique"})
-
 _MOST = 2**20
 """Elements of an output whose rows are looked at: more are a picture, not a list."""
 
@@ -29,33 +25,14 @@ _AMPLIFIED = 16
 """Runs with amplified errors, where rows come, go or change places: one in which rounding alone decides does
 so in half of them, and in none of sixteen with a probability of 2⁻¹⁶."""
 
+_MOST_ROWS = 2000
+"""Of an output that has room for the rows that are selected: a longer one is no such table."""
 
-def row_groups(model: ir.Model) -> list[list[str]]:
-    """Outputs behind operators that select rows, those that depend on the same ones together.
+_LARGE = 0.01
+"""Rounding, as a share of an output, from which on rows may be what moved."""
 
-    Args:
-        model: a loaded model.
-    """
-    selecting = {key for key, function in model.functions.items() if _selects(function)}
-    behind: dict[ir.Value, frozenset[ir.Node]] = {}
-    for node in model.graph:
-        own = node.op_type in _SELECTING or node.op_identifier() in selecting
-        own = own or any(_selects(graph) for _, graph in subgraphs(node))
-        sources = [behind[value] for value in node.inputs if value in behind]
-        found = frozenset({node} if own else ()).union(*sources)
-        if found:
-            behind.update((value, found) for value in node.outputs)
-    groups: dict[frozenset[ir.Node], list[str]] = defaultdict(list)
-    for value in model.graph.outputs:
-        if value in behind:
-            groups[behind[value]].append(str(value.name))
-    return list(groups.values())
-
-
-def _selects(nodes: ir.Graph | ir.Function) -> bool:
-    return any(
-        node.op_type in _SELECTING or any(_selects(graph) for _, graph in subgraphs(node)) for node in nodes
-    )
+_EXPLAINED = 0.5
+"""Of the rows of such a table that are in every disturbed run: where fewer are, it is no table of rows."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +51,6 @@ class Judged:
 
 Plain = Callable[[str], Judged]
 """Judges one output of the batch element by element."""
-
-
-class SelectedLengths:
-    """Notes how many rows operators select; see `normdeploy.reference.evaluator.NodeObserver`."""
-
-    def __init__(self) -> None:
-        self.seen: set[int] = set()
-
-    def __call__(self, node: ir.Node, results: Sequence[Array]) -> None:
-        if node.op_type in _SELECTING and results:
-            axis = node.attributes.get_int("axis", -1) if node.op_type == "TopK" else None
-            shape = np.shape(results[0])
-            self.seen.update(shape if axis is None else (shape[axis],))
 
 
 class RowGroup:
@@ -117,6 +81,7 @@ class RowGroup:
             plain: judges what has no rows.
         """
         best: dict[str, Judged] = {}
+        wrong = (True, math.inf)
         for amplified in (0, _AMPLIFIED):
             for axes, separate in self._choices(actual, expected, amplified):
                 found: dict[str, Judged] = {}
@@ -124,11 +89,60 @@ class RowGroup:
                     found |= self._rows(group, separate, amplified, actual).judge(actual, expected)
                 rest = [name for name in self._names if name not in found and fits(name, actual, expected)]
                 found |= {name: plain(name) for name in rest}
-                if not best or _wrong(found) < _wrong(best):
-                    best = found
-            if not _wrong(best):
+                found |= self._with_room(rest, found, actual, expected)
+                outcome = self._changes_shape(rest), _wrong(found)
+                if not best or outcome < wrong:
+                    best, wrong = found, outcome
+            if wrong == (False, 0):
                 break
         return best
+
+    def _changes_shape(self, names: Sequence[str]) -> bool:
+        """Whether a disturbed run gave one of these outputs another shape: no element was measured then."""
+        runs = self._noise.known_runs
+        return any(run[name].shape != self._exact[name].shape for name in names for run in runs)
+
+    def _with_room(
+        self, names: Sequence[str], judged: Mapping[str, Judged], actual: Outputs, expected: Outputs
+    ) -> dict[str, Judged]:
+        """Tables of a fixed length with room for the rows that are selected, judged row by row.
+
+        It matters where an element is only right because rounding moves rows, or wrong for that reason.
+
+        Args:
+            names: of outputs of which no axis counts just these rows.
+            judged: how they are, element by element.
+            actual, expected: what a backend gave, and the right outputs.
+        """
+        tables_of: dict[tuple[int, ...], dict[str, int]] = defaultdict(dict)
+        for name in names:
+            shape = expected[name].shape
+            room = [size for size in shape if size >= max(self._lengths, default=math.inf)]
+            if room and 1 < min(room) <= _MOST_ROWS and _comparable([actual[name], expected[name]]):
+                axis = shape.index(min(room))
+                tables_of[shape[: axis + 1]][name] = axis
+        found: dict[str, Judged] = {}
+        for key, axes in tables_of.items():
+            before = {name: judged[name] for name in axes}
+            if sum(expected[name].size // math.prod(key) for name in axes) < 2:
+                continue  # a list of numbers may be anything
+            if not _wrong(before) and not any(self._jumps(name, each) for name, each in before.items()):
+                continue
+            rows = self._rows(axes, True, _AMPLIFIED, actual)
+            after = rows.judge(actual, expected) if rows.stays >= _EXPLAINED else before
+            if not _wrong(before) or _wrong(after) < _wrong(before):
+                found |= after
+        return found
+
+    def _jumps(self, name: str, judged: Judged) -> bool:
+        """Whether an output that is right owes that to rows that rounding moves."""
+        if judged.expected.dtype != np.float64:
+            return not np.array_equal(judged.actual, judged.expected)
+        sigma = self._noise.expected(name)
+        with np.errstate(all="ignore"):
+            error = np.abs(judged.actual.astype(np.float64) - judged.expected)
+        share = judged.comparison.noise_share
+        return share is None or share > _LARGE or bool(np.any(error > factor(sigma.size) * sigma))
 
     def _rows(self, axes: Axes, separate: bool, amplified: int, actual: Outputs) -> _Rows:
         roundoff = {
@@ -169,7 +183,11 @@ class RowGroup:
 
 
 class _Rows:
-    """The rows of some outputs, along given axes."""
+    """The rows of some outputs, along given axes.
+
+    Attributes:
+        stays: share of the rows that are there in every disturbed run.
+    """
 
     def __init__(
         self,
@@ -206,6 +224,9 @@ class _Rows:
             if is_floating(exact[name].dtype):
                 measured = [deviations[:, index, :, part] for index in range(plain)]
                 self._sigma[..., part] = moderated(numbers[..., part], measured)
+        self.stays = 1 - float(
+            np.mean([each.can_vanish.mean() if len(each.exact) else 0 for each in self._noise])
+        )
         known = ~np.isnan(deviations[:, plain:])
         self._reach = np.max(deviations[:, plain:], axis=1, initial=0.0, where=known)
 

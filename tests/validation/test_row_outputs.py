@@ -17,7 +17,7 @@ from normdeploy.reference import Evaluator
 from normdeploy.reference.rounding import RandomRounding
 from normdeploy.validation.compare import RowCounts
 from normdeploy.validation.judge import Case, Judge
-from normdeploy.validation.row_outputs import row_groups
+from normdeploy.validation.row_selection import row_groups
 from tests.builders import FLOAT, model, parsed
 from tests.validation.detector import detector, image
 
@@ -215,6 +215,66 @@ def test_places_of_nonzero_at_a_threshold() -> None:
     assert wrong(case, {**three, "values": np.array([1, 2.2, 3], np.float32)})["values"] == 1
     two = {"places": np.array([[0, 0], [0, 3]]), "values": np.array([1, 2], np.float32)}
     assert all(wrong(case, two).values())
+
+
+def padded(seed: int) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """The detector at a threshold, whose boxes and classes are written into tables of 90 rows."""
+    proto, inputs = at_threshold(seed, np.float32)
+    extra = parsed("""
+    g (float[N, 4] boxes, int64[N] classes) => (float[90, 4] table, int64[90] labels)
+        <int64 zero = {0}, int64 one = {1}, int64[1] ax = {1}, int64[2] size = {90, 4},
+         int64[1] room = {90}> {
+        empty = ConstantOfShape (size) blank = ConstantOfShape <value = int64[1] {-1}> (room)
+        length = Shape <end = 1> (boxes) n = Squeeze (length) range = Range (zero, n, one)
+        at = Unsqueeze (range, ax) table = ScatterND (empty, at, boxes)
+        labels = ScatterND (blank, at, classes) }""")
+    proto.graph.node.extend(extra.graph.node)
+    proto.graph.initializer.extend(extra.graph.initializer)
+    del proto.graph.output[:]
+    proto.graph.output.extend(extra.graph.output)
+    return proto, inputs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tables_with_room_for_all_rows_are_judged_row_by_row(seed: int) -> None:
+    proto, inputs = padded(seed)
+    case, right = case_of(proto, inputs), run(proto, inputs)
+    assert sum(wrong(case, right).values()) == 0
+    evaluator = Evaluator(inferred(proto))
+    for other in range(3):
+        disturbed = evaluator.run(inputs, rounding=RandomRounding(100 + other))
+        disturbed["table"] = disturbed["table"].astype(np.float32)
+        assert sum(wrong(case, disturbed).values()) == 0
+    box = right["table"].copy()
+    box[2] *= np.float32(1.1)
+    assert wrong(case, {**right, "table": box})["table"] == 4
+    label = right["labels"].copy()
+    label[2] = (label[2] + 1) % 3
+    assert sum(wrong(case, {**right, "labels": label}).values()) > 0
+    order = {name: array.copy() for name, array in right.items()}
+    for array in order.values():
+        array[[0, 9]] = array[[9, 0]]
+    assert sum(wrong(case, order).values()) > 0
+
+
+def test_axes_of_another_length_hide_nothing() -> None:
+    """Places have two columns, and two is no number of rows; features have no axis of that length."""
+    x = np.linspace(-1, 1, 40, dtype=np.float32).reshape(2, 5, 4)
+    proto = parsed("""
+    g (float[2, 5, 4] x) => (float[N, 4] features, int64[N, 2] places)
+        <float least = {0.17948713}, int64[1] last = {2}, float three = {3.0}> {
+        largest = ReduceMax <keepdims = 0> (x, last) third = Div (largest, three) back = Mul (third, three)
+        over = Greater (back, least) found = NonZero (over) places = Transpose (found)
+        features = GatherND (x, places) }""")
+    case = case_of(proto, {"x": x})
+    right = {
+        name: array.astype(np.float32) if array.ndim and array.dtype == np.float64 else array
+        for name, array in case.expected.items()
+    }
+    assert wrong(case, right) == {"features": 0, "places": 0}
+    box = right["features"].copy()
+    box[0] *= np.float32(1.1)
+    assert wrong(case, {**right, "features": box})["features"] > 0
 
 
 def test_a_missing_output_is_left_to_the_caller() -> None:

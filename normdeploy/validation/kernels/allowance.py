@@ -21,7 +21,8 @@ from normdeploy.reference.rounding import RandomRounding
 from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.judge import Case, Judge
 from normdeploy.validation.noise import Arithmetic, RoundingNoise, factor
-from normdeploy.validation.row_outputs import Judged, RowGroup, SelectedLengths, fits
+from normdeploy.validation.row_outputs import Judged, RowGroup, fits
+from normdeploy.validation.row_selection import SelectedLengths
 
 
 @dataclass(frozen=True)
