@@ -94,6 +94,19 @@ def test_inspect_refuses_data_that_does_not_fit(run, good, tmp_path):
     run("inspect", good, "--data", path).assert_refused("'z' is no input of the model")
 
 
+def test_a_file_whose_numbers_depend_on_the_kernel_is_exit_code_1(run, tmp_path):
+    model, bright, target = tmp_path / "half.onnx", tmp_path / "bright.npz", tmp_path / "report.json"
+    onnx.save(conv_lrn(dtype=np.float16), model)
+    np.savez(bright, x=np.full((2, 3, 6, 6), 255, np.float16))
+    assert run("check", model, "--data", bright).code == 0
+    outcome = run("check", model, "--data", bright, "--kernels", "any", "--json", target)
+    assert outcome.code == 1
+    assert "kernels of onnxruntime safe: right with " in outcome.out
+    assert "  lrn (LRN, half-lrn): " in outcome.out
+    verdicts = {entry["backend"]: entry["verdict"] for entry in json.loads(target.read_text())["kernels"]}
+    assert (verdicts["onnxruntime"], verdicts["tensorrt"]) == ("safe", "depends")
+
+
 def test_a_broken_invariant_is_exit_code_1(run, good, tmp_path, monkeypatch):
     name = "wrong_in_batches_of_two"
     monkeypatch.setitem(catalog.BACKENDS, name, planted(name))

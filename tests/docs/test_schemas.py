@@ -164,6 +164,14 @@ def test_check_with_invariants(monkeypatch):
     assert_is_strict("check", document)
 
 
+def test_check_with_kernels():
+    x = np.full((2, 3, 6, 6), 255, np.float16)
+    report = nd.check(conv_lrn(dtype=np.float16), data={"x": x}, kernels="any")
+    document = assert_fits("check", report.to_json())
+    assert {entry["verdict"] for entry in document["kernels"]} == {"safe", "depends"}
+    assert_is_strict("check", document)
+
+
 def test_check_with_power():
     graph = """g (float[N, 2] x) => (float[N, 2] y) {
         two = Constant <value = float {2}> ()
