@@ -284,7 +284,7 @@ def qlinear_softmax(
 ) -> Value:
     """Softmax along an axis; below opset 13 over all axes from that one on.
 
-    onnxruntime's kernel takes the whole part of 1 / y_scale for it, and is off by a step where that matters.
+    onnxruntime's kernel may be a step lower, see `normdeploy.reference.quantized_softmax`.
     """
     real = _real(write, x, x_scale, x_zero_point)
     if opset >= 13:

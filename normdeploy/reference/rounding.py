@@ -27,6 +27,7 @@ import onnx_ir as ir
 
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.reference.execution_plan import OperatorCall
+from normdeploy.reference.quantized_softmax import quantizes_softmax, with_whole_inverse
 from normdeploy.reference.rounded_numbers import (
     SMALLEST_NORMAL,
     UNIT_ROUNDOFF,
@@ -69,6 +70,8 @@ class RandomRounding:
             arguments: its inputs; None for those left out.
         """
         arguments = list(arguments)
+        if quantizes_softmax(call.node) and not self._in_float64 and self._rng.random() < 0.5:
+            arguments = with_whole_inverse(arguments)
         operands = call.operator.rounding.operands
         if operands is None or not arguments or arguments[0] is None:
             return arguments
