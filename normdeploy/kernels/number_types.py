@@ -52,9 +52,19 @@ class NumberType:
         Args:
             x: of any floating type.
         """
+        flat = x.reshape(-1)
+        pieces = (flat[start : start + _IN_CACHE] for start in range(0, flat.size, _IN_CACHE))
+        if not any(self._subnormal(piece).any() for piece in pieces):
+            return x
+        return np.where(self._subnormal(x), np.copysign(0.0, x), x)
+
+    def _subnormal(self, x: Array) -> Array:
         size = np.abs(x)
-        small = (size < self.smallest_normal) & (size > 0)
-        return np.where(small, np.copysign(0.0, x), x) if small.any() else x
+        return np.asarray((size < self.smallest_normal) & (size > 0))
+
+
+_IN_CACHE = 2**16
+"""Elements that are looked at together."""
 
 
 def _to_significand(x: Array, bits: int) -> Array:

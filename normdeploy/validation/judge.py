@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +24,10 @@ from normdeploy.validation.tolerance import Tolerance
 _CLEARLY_RIGHT = 0.25
 """Of what one disturbed run allows: with more of them a graph that differs by less would be right, too. A run
 moves no number by more than a few standard deviations."""
+
+
+Spread = Callable[[Array], Array]
+"""Makes of the standard deviations of an output's elements those that count."""
 
 
 class Judge:
@@ -81,6 +85,7 @@ class Case:
     def __init__(self, judge: Judge, inputs: Mapping[str, Array], on_node: NodeObserver | None) -> None:
         self._judge = judge
         self._inputs = inputs
+        self._known: dict[Arithmetic, _Measured] = {}
         same = judge.right is judge.deployed
         self.expected: Mapping[str, Array] = judge.right.run(inputs, on_node=on_node if same else None)
         if same:
@@ -120,6 +125,19 @@ class Case:
         """
         return self._judged(disturbed, self._allowance, self.computed, quickly)
 
+    def judge_emulated(
+        self, actual: Mapping[str, Array], arithmetic: Arithmetic, spread: Spread
+    ) -> dict[str, Judged]:
+        """Compare what emulated kernels give with what is right.
+
+        Args:
+            actual: their outputs.
+            arithmetic: the rounding that is allowed, unless the user gives a tolerance.
+            spread: makes of the standard deviations of an output those that count.
+        """
+        judged_by = self._judge.tolerance or self._rounding(arithmetic)
+        return self._judged(actual, judged_by, self.expected, spread=spread)
+
     def compare(self, name: str, actual: Array) -> TensorComparison:
         """Compare one output with what is right; all of it is wrong if it is not of the right kind.
 
@@ -136,7 +154,7 @@ class Case:
     @cached_property
     def _allowance(self) -> Tolerance | _Measured:
         """What a backend may be off by."""
-        return self._judge.tolerance or self._measured(Arithmetic(self._judge.numbers))
+        return self._judge.tolerance or self._rounding(Arithmetic(self._judge.numbers))
 
     @cached_property
     def graph(self) -> Mapping[str, Judged]:
@@ -162,6 +180,12 @@ class Case:
             return found
         return self._judged(self.computed, self._measured(arithmetic), self.expected)
 
+    def _rounding(self, arithmetic: Arithmetic) -> _Measured:
+        """What it does to the outputs, measured once."""
+        if arithmetic not in self._known:
+            self._known[arithmetic] = self._measured(arithmetic)
+        return self._known[arithmetic]
+
     def _measured(self, arithmetic: Arithmetic, runs: int = RUNS) -> _Measured:
         lengths = SelectedLengths()
         judge = self._judge
@@ -178,6 +202,7 @@ class Case:
         judged_by: Tolerance | _Measured,
         expected: Mapping[str, Array],
         quickly: bool = False,
+        spread: Spread = np.asarray,
     ) -> dict[str, Judged]:
         if isinstance(judged_by, Tolerance):
             return {
@@ -188,7 +213,7 @@ class Case:
         noise = judged_by.noise
 
         def plain(name: str) -> Judged:
-            comparison = _compared(name, actual[name], expected[name], noise, quickly)
+            comparison = _compared(name, actual[name], expected[name], noise, quickly, spread)
             return _plain(actual[name], expected[name], comparison)
 
         found: dict[str, Judged] = {}
@@ -218,12 +243,12 @@ def _plain(actual: Array, expected: Array, comparison: TensorComparison) -> Judg
 
 
 def _compared(
-    name: str, actual: Array, expected: Array, noise: RoundingNoise, quickly: bool
+    name: str, actual: Array, expected: Array, noise: RoundingNoise, quickly: bool, spread: Spread
 ) -> TensorComparison:
     if expected.dtype != np.float64:
         found = compare(actual, expected)
         return found if not found.wrong else compare(actual, expected, noise.reach(name))
-    sigma = noise.expected(name)
+    sigma = spread(noise.expected(name))
     allowed = factor(expected.size) * sigma
     found = compare(actual, expected, allowed, sigma)
     if not found.wrong or quickly:

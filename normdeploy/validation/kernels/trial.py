@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -19,7 +19,7 @@ from normdeploy.validation.accuracy import predicted_classes
 from normdeploy.validation.compared_outputs import ComparedOutputs, Conclusion
 from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.judge import Case
-from normdeploy.validation.kernels.allowance import KernelJudge, KernelRounding
+from normdeploy.validation.kernels.allowance import KernelRounding, usual
 from normdeploy.validation.noise import Arithmetic
 from normdeploy.validation.row_outputs import Judged
 
@@ -33,14 +33,12 @@ class Seen:
         case: what is right for them.
         scores: the output that holds class scores, where classes are compared.
         predicted: the reference's classes, likewise.
-        judges: those that have judged it already, each for what it allows.
     """
 
     batch: Batch
     case: Case
     scores: str | None
     predicted: Array | None
-    judges: dict[Arithmetic, KernelJudge] = field(default_factory=dict)
 
 
 class Trial:
@@ -136,11 +134,9 @@ class Trial:
         """Compare outputs with what is right; a choice that rounds to a shorter type is allowed that."""
         judge = self._examinee.judge
         shorter = tuple(made for made in self.made if made.choice.rounds_to is not None)
-        allowed = KernelRounding(judge.numbers, made=shorter)
-        if allowed not in seen.judges:
-            seen.judges[allowed] = KernelJudge(judge, seen.batch.inputs, seen.case, allowed)
+        allowed = KernelRounding(judge.numbers, made=shorter) if shorter else Arithmetic(judge.numbers)
         with np.errstate(all="ignore"):
-            return seen.judges[allowed].judge(actual)
+            return seen.case.judge_emulated(actual, allowed, usual)
 
 
 def computed(

@@ -8,7 +8,8 @@ import pytest
 from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
 from normdeploy.validation.judge import Judge
-from normdeploy.validation.kernels.allowance import KernelJudge, KernelRounding, usual
+from normdeploy.validation.kernels.allowance import usual
+from normdeploy.validation.noise import Arithmetic
 from normdeploy.validation.tolerance import Tolerance
 from tests.builders import Graph
 
@@ -49,7 +50,7 @@ def judged(error, tolerance=None):
     (name,) = case.expected
     y = case.expected[name].astype(np.float32)
     y[0, np.abs(y[0]).argmin()] += error
-    return KernelJudge(judge, {"x": x}, case, KernelRounding()).judge({name: y})[name].comparison
+    return case.judge_emulated({name: y}, Arithmetic(), usual)[name].comparison
 
 
 def test_the_smallest_element_may_err_as_its_neighbours_do():
