@@ -173,7 +173,7 @@ class TestData:
             ({"image": np.ones((1, 3, 6, 6), np.float32)}, ("'image'", "'x'")),
             ({"x": np.ones((1, 3, 6, 7), np.float32)}, ("[1, 3, 6, 7]", "[N, 3, 6, 6]")),
             ({"x": np.ones((3, 6, 6), np.float32)}, ("[3, 6, 6]",)),
-            ({"x": np.ones((1, 3, 6, 6))}, ("float64", "float32")),
+            ({"x": np.ones((1, 3, 6, 6), complex)}, ("complex128", "float32")),
             ({}, ("there is no array 'x'",)),
             ({"x": np.array([None])}, ("pickled",)),
         ],
