@@ -1,22 +1,20 @@
-/* Ends the process by SIGKILL at one of its calls that change files: the one whose number is in KILL_AT.
+/* Ends the process by SIGKILL at one of its calls that change files: the one whose number `kill_at` was given.
 
-Loaded by LD_PRELOAD. Counts from 1, before the call is made; without KILL_AT nothing happens. */
+Loaded by LD_PRELOAD. Counts from 1, before the call is made; until `kill_at` is called nothing happens. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+static long left;
+
+void kill_at(long call) { left = call; }
+
 static void count(void) {
-  static long done, at = -1;
-  if (at < 0) {
-    const char* given = getenv("KILL_AT");
-    at = given ? atol(given) : 0;
-  }
-  if (at && ++done == at) raise(SIGKILL);
+  if (left && --left == 0) raise(SIGKILL);
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))

@@ -18,6 +18,20 @@ import pytest
 _SOURCE = Path(__file__).with_name("killed_at_a_call.c")
 _MOST_CALLS = 500
 
+_FORKS = """
+import ctypes, os, sys, {module}
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).kill_at(ctypes.c_long(int(line)))
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+exec({code!r})
+"""
+"""Reads numbers of calls, runs the program in a process of its own for each, and prints how that ended."""
+
 
 @functools.cache
 def _library() -> Path:
@@ -31,21 +45,32 @@ def _library() -> Path:
     return library
 
 
-def run(code: str, *arguments: object, kill_at: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a Python program, and kill it at a call."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "LD_PRELOAD": str(_library())}
-    if kill_at is not None:
-        environment["KILL_AT"] = str(kill_at)
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a Python program."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def killed_at_each_call(code: str, *arguments: object) -> Iterator[int]:
-    """Run a program killed at its first call, its second, ... until it comes to its end."""
-    for kill_at in range(1, _MOST_CALLS):
-        done = run(code, *arguments, kill_at=kill_at)
-        if done.returncode == 0:
-            return
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        yield kill_at
+def killed_at_each_call(code: str, *arguments: object, module: str = "normdeploy.files") -> Iterator[int]:
+    """Run a program killed at its first call, its second, ... until it comes to its end.
+
+    Args:
+        code: of the program.
+        arguments: of its command line.
+        module: what it imports before: once, in the process from which every run is forked.
+    """
+    command = [sys.executable, "-c", _FORKS.format(module=module, code=code), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "LD_PRELOAD": str(_library())}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as forking:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        for call in range(1, _MOST_CALLS):
+            print(call, file=forking.stdin, flush=True)
+            code_of_exit = int(forking.stdout.readline())
+            if code_of_exit == 0:
+                return
+            assert code_of_exit == -signal.SIGKILL
+            yield call
     raise AssertionError(f"the program makes more than {_MOST_CALLS} calls")

@@ -17,6 +17,16 @@ HEADERS: Literal["wheel"] = "wheel"
 BUILD_FOLDER = Path(__file__).resolve().parents[1] / "build" / "plugins-test"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test of the library first, the others last.
+
+    Where several processes share the tests, one of them builds it, and no other waits for that.
+    """
+    needing = [item for item in items if "library" in getattr(item, "fixturenames", ())]
+    others = [item for item in items if item not in needing]
+    items[:] = [*needing[:1], *others, *needing[1:]]
+
+
 @pytest.fixture(scope="session")
 def library() -> Path:
     """The plugin library; its own tests are in `build_folder`. It must build wherever nvcc is installed."""

@@ -429,7 +429,7 @@ def test_a_kill_leaves_the_old_model_whole_or_the_new_one(tmp_path, over):
 
     seen = set()
     source, target = prepare()
-    for _ in killed_at_each_call(OPTIMIZE, source, target):
+    for _ in killed_at_each_call(OPTIMIZE, source, target, module="normdeploy.passes"):
         found = result(target)
         old = expected(1.0) if over == "itself" else expected(11.0)
         assert found in (old, expected(1.0))
