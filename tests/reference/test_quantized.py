@@ -7,8 +7,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from normdeploy.errors import UnsupportedOperator
-from normdeploy.reference import evaluate
-from tests.reference.against_onnxruntime import assert_as_onnxruntime, single_node
+from normdeploy.reference import Evaluator, evaluate
+from normdeploy.validation.judge import Judge
+from tests.reference.against_onnxruntime import assert_as_onnxruntime, in_onnxruntime, single_node
 
 SEEDS = range(4)
 TYPES = [np.uint8, np.int8]
@@ -182,3 +183,21 @@ def test_a_result_of_unknown_type_is_refused():
     chained.input[0] = "between"
     with pytest.raises(UnsupportedOperator, match=r"node 'node' .*a result of unknown type"):
         evaluate(model, feeds)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_means_at_the_middle_between_two_integers_may_go_either_way(seed):
+    """Of two numbers of the scale of the result, half are: rounding in the kernel decides over hundreds."""
+    random = np.random.default_rng(seed)
+    draw = Draw(seed, np.uint8)
+    scale = draw.scale()
+    inputs = [random.integers(0, 256, (2, 4, 40, 40)).astype(np.uint8), scale, np.array(128, np.uint8)]
+    inputs += [scale, np.array(120, np.uint8)]
+    model, feeds = single_node("QLinearAveragePool", inputs, draw.element, rank=4, kernel_shape=[2, 1])
+    evaluator = Evaluator(model)
+    case = Judge(evaluator, evaluator).on(feeds)
+    actual = in_onnxruntime(model, feeds)["y0"]
+    found = case.compare("y0", actual)
+    assert found.wrong == 0
+    assert found.ties > 20
+    assert case.compare("y0", actual + np.uint8(1)).wrong > actual.size // 3  # all that are no ties
