@@ -22,8 +22,8 @@ from normdeploy.reference.signature import Body, Missing, TensorSequence, Value
 from normdeploy.reference.threads import one_blas_thread
 from normdeploy.resources import physical_memory
 
-NodeObserver = Callable[[ir.Node, Sequence[Array]], None]
-"""Called with a node and its computed outputs, in the node's order."""
+NodeObserver = Callable[[ir.Node, Sequence[Array]], Sequence[Array] | None]
+"""Called with a node and its computed outputs, in the node's order. What it returns stands in their place."""
 
 
 def evaluate(
@@ -125,7 +125,8 @@ class Evaluator:
                 input may have any floating width.
             outputs: names of tensors of the main graph, the graph's outputs by default. Only the nodes
                 that they need are computed.
-            on_node: sees the outputs of each node of the main graph as soon as they are computed.
+            on_node: sees the outputs of each node of the main graph as soon as they are computed, and may
+                give others in their place.
             rounding: adds errors to each operation; exact without it.
             given: tensors of the main graph by name that are taken as they are, and not computed.
 
@@ -215,7 +216,8 @@ def _run(plan: ExecutionPlan, frame: _Frame, on_node: NodeObserver | None = None
     for planned in plan.nodes:
         results = _compute(planned, frame)
         if on_node is not None and _are_arrays(results):
-            on_node(planned.node, results)
+            changed = on_node(planned.node, results)
+            results = results if changed is None else [*changed]
         frame.values.update(
             (value, result)
             for value, result in zip(planned.node.outputs, results, strict=False)

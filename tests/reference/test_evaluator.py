@@ -54,6 +54,15 @@ def test_tensors_that_are_given_are_not_computed():
         evaluator.run(x, given={"z": np.zeros(1)})
 
 
+def test_what_an_observer_returns_goes_on():
+    def halve(node, values):
+        return [values[0] / 2] if node.op_type == "Sqrt" else None
+
+    results = Evaluator(parsed(CHAIN)).run({"x": np.full((1, 3), 8.0)}, ["doubled", "y"], halve)
+    assert results["doubled"].tolist() == [[16.0] * 3]
+    assert results["y"].tolist() == [[-2.0] * 3]
+
+
 def test_floating_tensors_are_float64_and_others_keep_their_type():
     model = parsed("""
     g (float16[2] h, bfloat16[2] b, int32[2] i, bool[2] t, string[2] s)

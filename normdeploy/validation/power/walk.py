@@ -29,11 +29,11 @@ class Cuts:
     def __init__(self, model: ir.Model) -> None:
         self.layers = layers_of(model)
         self._constant = ConstantAnalysis(model).names()
-        nodes = list(model.graph)
-        self._last: dict[str, float] = {**last_readers(nodes)}
+        self.nodes = list(model.graph)
+        self._last: dict[str, float] = {**last_readers(self.nodes)}
         self._last |= {str(value.name): float("inf") for value in model.graph.outputs}
         self._computed = [
-            [value for value in node.outputs if value.name and _is_tensor(value)] for node in nodes
+            [value for value in node.outputs if value.name and _is_tensor(value)] for node in self.nodes
         ]
 
     def crossing(self, layer: Layer) -> list[str]:
@@ -65,23 +65,18 @@ class Walk:
         """Compute what crosses the cut behind a layer; the layers have to come in order."""
         self._tensors = self._evaluator.run(self._inputs, self._cuts.crossing(layer), given=self._tensors)
 
-    def put_error(self, layer: Layer, size: float, seed: Sequence[int]) -> None:
-        """Go on with an error in the layer at which the batch is; see `Layer.with_error`."""
-        self._tensors = self._with_error(layer, size, seed)
-
-    def outputs(self) -> dict[str, Array]:
-        """The graph's outputs, from where the batch is."""
-        return self._evaluator.run(self._inputs, given=self._tensors)
-
     def outputs_with_error(self, layer: Layer, size: float, seed: Sequence[int]) -> dict[str, Array]:
-        """The same with an error in the layer at which the batch is; it stays where it is."""
-        return self._evaluator.run(self._inputs, given=self._with_error(layer, size, seed))
+        """The graph's outputs with an error in the layer at which the batch is; it stays where it is.
 
-    def _with_error(self, layer: Layer, size: float, seed: Sequence[int]) -> Arrays:
-        return {
+        Args:
+            layer: where the batch is.
+            size, seed: see `Layer.with_error`.
+        """
+        wrong = {
             name: layer.with_error(array, size, seed) if name in layer.outputs else array
             for name, array in self._tensors.items()
         }
+        return self._evaluator.run(self._inputs, given=wrong)
 
 
 def outputs_with_errors(
@@ -100,11 +95,14 @@ def outputs_with_errors(
         size: of the errors, relative.
         seed: of their signs.
     """
-    walk = Walk(evaluator, cuts, inputs)
-    for layer in cuts.layers:
-        walk.advance(layer)
-        walk.put_error(layer, size, seed)
-    return walk.outputs()
+    layers = {cuts.nodes[layer.position]: layer for layer in cuts.layers}
+
+    def on_node(node: ir.Node, results: Sequence[Array]) -> Sequence[Array] | None:
+        if node not in layers:
+            return None
+        return [layers[node].with_error(result, size, seed) for result in results]
+
+    return evaluator.run(inputs, on_node=on_node)
 
 
 def _is_tensor(value: ir.Value) -> bool:
