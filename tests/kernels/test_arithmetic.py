@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from normdeploy.graph.inference import inferred
 from normdeploy.kernels import CHOICES, KernelArithmetic, MadeFor
@@ -123,3 +124,20 @@ def test_an_observer_sees_what_the_best_kernel_makes_of_the_same_inputs(name):
 def graph_of_one(op_type, dtype, **attributes):
     graph = Graph(dtype)
     return graph.model(graph.node(op_type, graph.input("x", 1, 4, 2, 2), **attributes))
+
+
+def test_flushing_is_what_torch_does_when_told_to():
+    graph = Graph(np.float32)
+    x = graph.node("Mul", graph.input("x", 1, 64), graph.weight([1e-20]))
+    model = graph.model(graph.node("Mul", graph.node("Mul", x, graph.weight([1e-18])), graph.weight([1e38])))
+    x = (RNG.standard_normal((1, 64)) * 10.0 ** RNG.uniform(-8, 3, (1, 64))).astype(np.float32)
+    flushes = torch.set_flush_denormal(True)
+    try:
+        right = torch.from_numpy(x) * np.float32(1e-20) * np.float32(1e-18) * np.float32(1e38)
+    finally:
+        torch.set_flush_denormal(False)
+    if not flushes:
+        pytest.skip("this processor cannot flush subnormal numbers")
+    flushed = run(model, everywhere("flush-to-zero"), x=x)
+    assert np.array_equal(flushed, right.numpy())
+    assert np.count_nonzero(flushed) < np.count_nonzero(run(model, x=x))

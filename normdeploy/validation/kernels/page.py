@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from normdeploy.kernels import CHOICES
 from normdeploy.pages import Cell, Page, Tone
 from normdeploy.validation.kernels.text import ratio
 
 if TYPE_CHECKING:
-    from normdeploy.validation.kernels.result import Kernels, Outcome
+    from normdeploy.validation.kernels.result import Kernels, KernelVerdict, Outcome
+
+_Said = TypeVar("_Said", bound=Hashable)
 
 _TONES: dict[Outcome, Tone] = {"safe": "good", "depends": "bad", "broken": "bad"}
 
@@ -37,21 +40,30 @@ def add_kernels(page: Page, found: Kernels) -> None:
     about["together"] = "all choices of the backend at once"
     tried: list[list[str | Cell]] = [
         [
-            entry.backend,
             choice.name,
             about[choice.name],
             Cell(f"{choice.noise_ratio:.3g}", "" if choice.passed else "bad"),
             choice.reason,
+            names,
         ]
-        for entry in found.entries
-        for choice in entry.choices
+        for choice, names in _with_backends(found, lambda entry: entry.choices)
     ]
     if tried:
-        page.add_table(("backend", "choice", "what it does", "error / allowed", "why"), tried)
+        page.add_table(("choice", "what it does", "error / allowed", "why", "backends"), tried)
     nodes: list[list[str | Cell]] = [
-        [entry.backend, node.node, node.op_type, node.choice or "any kernel", f"{node.reason}{ratio(node)}"]
-        for entry in found.entries
-        for node in entry.nodes
+        [node.node, node.op_type, node.choice or "any kernel", f"{node.reason}{ratio(node)}", names]
+        for node, names in _with_backends(found, lambda entry: entry.nodes)
     ]
     if nodes:
-        page.add_table(("backend", "node", "operator", "choice", "what becomes of it"), nodes)
+        page.add_table(("node", "operator", "choice", "what becomes of it", "backends"), nodes)
+
+
+def _with_backends(
+    found: Kernels, of: Callable[[KernelVerdict], Sequence[_Said]]
+) -> Iterator[tuple[_Said, str]]:
+    """What is said of each backend, once, with the names of all of which it is said."""
+    backends: dict[_Said, list[str]] = {}
+    for entry in found.entries:
+        for said in of(entry):
+            backends.setdefault(said, []).append(entry.backend)
+    return ((said, ", ".join(names)) for said, names in backends.items())

@@ -68,3 +68,12 @@ def test_a_page_of_nothing_to_say_has_no_empty_tables():
     page = Page("normdeploy check", "model")
     add_kernels(page, Kernels([KernelVerdict("onnxruntime", "safe", "no choice concerns it")]))
     assert page.html().count("<table") == 1
+
+
+def test_what_is_said_of_several_backends_stands_on_the_page_once():
+    page = Page("normdeploy check", "model")
+    add_kernels(page, FOUND)
+    text = page.html()
+    assert text.count("7 of 9 results become 0") == 1
+    assert "tensorrt, tensorrt-rtx" in text
+    assert "tensorrt, onnxruntime, tensorrt-rtx" in text  # all with tf32
