@@ -70,7 +70,11 @@ def batch_norm(
     wide = as_float64(x, "batch normalization")
     scale, bias, mean, var = (_per_channel(p, x) for p in (scale, bias, mean, var))
     with np.errstate(all="ignore"):
-        return ((wide - mean) / np.sqrt(var + epsilon) * scale + bias).astype(x.dtype)
+        y = np.asarray(wide - mean)  # then in place: a map is large
+        y /= np.sqrt(var + epsilon)
+        y *= scale
+        y += bias
+    return y.astype(x.dtype, copy=False)
 
 
 def batch_norm_train(

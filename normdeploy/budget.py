@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 from normdeploy import resources
 from normdeploy.choices import WORK_TIMEOUT
 from normdeploy.errors import BudgetExceeded, UsageError
+from normdeploy.parallel import require_wanted
 from normdeploy.signals import Alarm, TimeIsUp, alarmed
 
 _P = ParamSpec("_P")
@@ -199,7 +200,7 @@ def seconds_left() -> float:
 
 
 def check_budget(where: str = _WORK) -> None:
-    """Refuse to go on when the time or the memory is used up.
+    """Refuse to go on when the time or the memory is used up; stop where nobody waits for the work any more.
 
     Args:
         where: what takes it, to begin the message with.
@@ -207,6 +208,7 @@ def check_budget(where: str = _WORK) -> None:
     Raises:
         BudgetExceeded: either is.
     """
+    require_wanted()
     budget = _current.get()
     if budget is not None:
         budget.check(where)

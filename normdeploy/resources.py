@@ -1,4 +1,4 @@
-"""How much memory this machine has, and limits on what one process may take of it."""
+"""How many processors and how much memory this machine has, and limits on what one process may take of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from pathlib import Path
 
 _STATUS = Path("/proc/self/statm")
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def usable_cpus() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

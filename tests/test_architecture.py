@@ -23,6 +23,7 @@ LAYERS = (
     {"graph"},
     {"environment", "results"},
     {"native_support", "batchnorm", "budget", "files", "pages", "terminal"},
+    {"parallel"},
     {"lrn", "resources", "signals"},
     {"_version", "choices", "dtypes", "errors", "printable"},
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from normdeploy.environment import environment as versions
+from normdeploy.resources import usable_cpus
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
@@ -33,11 +34,6 @@ def machine() -> dict[str, Any]:
         "thread_variables": {name: os.environ[name] for name in _THREADS if name in os.environ},
         "gpus": gpu_states(),
     }
-
-
-def usable_cpus() -> int:
-    """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -164,13 +165,20 @@ class Evaluator:
 
 
 class _Weights:
-    """The widened weights of a model, of which it keeps as many as there is room for."""
+    """The widened weights of a model, of which it keeps as many as there is room for; any thread may read."""
 
     def __init__(self, room: float) -> None:
         self._room = room
         self._kept: dict[ir.Value, Array] = {}
+        self._lock = threading.Lock()
 
     def __getitem__(self, value: ir.Value) -> Array:
+        if value in self._kept:
+            return self._kept[value]
+        with self._lock:
+            return self._widened(value)
+
+    def _widened(self, value: ir.Value) -> Array:
         if value in self._kept:
             return self._kept[value]
         assert value.const_value is not None

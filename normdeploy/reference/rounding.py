@@ -36,6 +36,12 @@ from normdeploy.reference.rounded_numbers import (
 )
 from normdeploy.reference.rounding_model import Deviation, RoundingModel
 
+_STEP = 2 * math.sqrt(3) / 2**16
+"""Of the errors, in units of their standard deviation: 16 random bits are enough for one."""
+
+_PIECE = 2**13
+"""Elements that are disturbed at a time."""
+
 
 class RandomRounding:
     """Adds random errors of the size of rounding to a graph's operations.
@@ -79,8 +85,9 @@ class RandomRounding:
         for index, deviation in enumerate(operands(call.keywords, arguments)):
             array = arguments[index] if index < len(arguments) else None
             if deviation is not None and array is not None and is_floating(array.dtype):
-                size = inner * (deviation.relative * np.abs(array) + deviation.absolute)
-                arguments[index] = array + self._uniform(array.shape) * size
+                arguments[index] = self._disturbed(
+                    array, inner * deviation.relative, inner * deviation.absolute
+                )
         return arguments
 
     def results(
@@ -100,13 +107,13 @@ class RandomRounding:
             return list(results)
         deviations = list(model.results(call.keywords, arguments, results))
         deviations += deviations[-1:] * (len(results) - len(deviations))
+        disturbed = list(results)
         outputs = zip(call.node.outputs, results, deviations, strict=False)
-        return [
-            array
-            if deviation is None or not is_floating(array.dtype)
-            else self._stored(model, self._computed_in(value), array, deviation)
-            for value, array, deviation in outputs
-        ]
+        for index, (value, array, deviation) in enumerate(outputs):
+            if deviation is not None and is_floating(array.dtype):
+                own = _own(array, [*arguments, *results[:index], *results[index + 1 :]])
+                disturbed[index] = self._stored(model, self._computed_in(value), own, deviation)
+        return disturbed
 
     def _computed_in(self, value: ir.Value) -> ir.DataType | None:
         return ir.DataType.DOUBLE if self._in_float64 else value.dtype
@@ -114,37 +121,85 @@ class RandomRounding:
     def _stored(
         self, model: RoundingModel, dtype: ir.DataType | None, array: Array, deviation: Deviation
     ) -> Array:
-        unit, inner = _roundoff(dtype), _inner_roundoff(dtype)
+        """The array itself, with errors."""
+        exact = np.array(array) if model.correctly_rounded else None
+        unit, inner = _roundoff(dtype) * self._amplitude, _inner_roundoff(dtype) * self._amplitude
         disturbed = self._disturbed(
             array,
             unit + inner * deviation.relative,
             unit * SMALLEST_NORMAL.get(dtype or ir.DataType.FLOAT, 0.0) + inner * deviation.absolute,
+            channels=math.prod(array.shape[:2]) if array.ndim > 1 else 0,
+            out=array,
         )
         if deviation.infinite is not None:
             disturbed[deviation.infinite & (self._rng.random(array.shape) < 0.5)] = np.inf
-        if model.correctly_rounded:
-            np.copyto(disturbed, array, where=_is_representable(array, dtype))
+        if exact is not None:
+            np.copyto(disturbed, exact, where=_is_representable(exact, dtype))
         return disturbed
 
-    def _disturbed(self, array: Array, relative: float | Array, absolute: float | Array) -> Array:
-        errors = self._uniform(array.shape)
-        if array.ndim > 1:
-            errors += self._uniform((*array.shape[:2], *[1] * (array.ndim - 2)))
-            errors /= 2
-        size = np.abs(array)
-        size *= relative
-        size += absolute
-        errors *= size
-        errors *= self._amplitude
-        errors += array
-        return np.asarray(errors)
+    def _disturbed(
+        self,
+        array: Array,
+        relative: float | Array,
+        absolute: float | Array,
+        channels: int = 0,
+        out: Array | None = None,
+    ) -> Array:
+        """array + e · (relative · |array| + absolute), computed in pieces that stay in a processor's cache.
 
-    def _uniform(self, shape: tuple[int, ...]) -> Array:
-        """In [−√3, √3): variance 1."""
-        values = self._rng.random(shape, dtype=np.float32).astype(np.float64)
-        values -= 0.5
-        values *= 2 * math.sqrt(3)
-        return values
+        Args:
+            array: in float64.
+            relative, absolute: standard deviations, which broadcast to it.
+            channels: how many there are, of whose elements e has half of its size in common; 0 if e is of
+                each element by itself.
+            out: the array itself, where it may be written; a new one by default.
+        """
+        rows = array.reshape(channels or array.size, -1) if array.size else array.reshape(0, 1)
+        relative, absolute = (_in_rows(each, array.shape, rows) for each in (relative, absolute))
+        own, common = self._steps(rows.size).reshape(rows.shape), np.asarray(_STEP / 2)
+        if channels:
+            common = (common + _STEP * self._steps(channels).reshape(-1, 1) + _STEP / 2) / 2
+        disturbed = np.empty(rows.shape) if out is None else rows
+        count = max(1, _PIECE // rows.shape[1])
+        for begin in range(0, len(rows), count):
+            piece = slice(begin, begin + count)
+            size = np.abs(rows[piece])
+            size *= _part(relative, piece)
+            size += _part(absolute, piece)
+            error = own[piece] * (_STEP / 2 if channels else _STEP)
+            error += _part(common, piece)
+            error *= size
+            np.add(rows[piece], error, out=disturbed[piece])
+        return disturbed.reshape(array.shape)
+
+    def _steps(self, count: int) -> Array:
+        """Numbers n, so that (n + 1/2) · _STEP is uniform in [−√3, √3], with variance 1."""
+        words = self._rng.integers(0, 2**64, -(-count // 4), dtype=np.uint64)
+        return words.view(np.int16)[:count]
+
+
+def _own(array: Array, others: Sequence[Array | None]) -> Array:
+    """A result that may be written, which is part of nothing else; a copy where it is."""
+    shared = any(other is not None and np.may_share_memory(array, other) for other in others)
+    if array.flags.c_contiguous and array.flags.writeable and not shared:
+        return array
+    return np.array(array, order="C")
+
+
+def _in_rows(deviation: float | Array, shape: tuple[int, ...], rows: Array) -> Array:
+    """The deviation for an array of this shape, as rows: one number, or one for each row or element."""
+    deviation = np.asarray(deviation)
+    if not deviation.ndim or not rows.size:
+        return deviation
+    deviation = deviation.reshape(*[1] * (len(shape) - deviation.ndim), *deviation.shape)
+    if len(rows) == math.prod(shape[:2]) and deviation[:1, :1].size == 1:
+        shape = (*shape[:2], *[1] * (len(shape) - 2))
+    return np.broadcast_to(deviation, shape).reshape(len(rows), -1)
+
+
+def _part(deviation: Array, piece: slice) -> Array:
+    """Of those for each row or element, the rows of one piece."""
+    return deviation[piece] if deviation.ndim else deviation
 
 
 def _is_representable(array: Array, dtype: ir.DataType | None) -> Array:

@@ -115,11 +115,14 @@ def batch(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -
         running = Deviation(1.0, found.mean.ravel())
         spread = Deviation(2.0 * found.relative.ravel())
         return (Deviation(absolute=found.absolute * np.abs(per_channel(scale, x.ndim))), running, spread)
-    factor = np.abs(scale) / np.sqrt(variance + epsilon)
-    if mean.ndim > 1:  # for each position
-        return (Deviation(absolute=0.75 * (np.abs(x) * factor + np.abs(mean) * factor + np.abs(bias))),)
-    offset = per_channel(np.abs(mean) * factor + np.abs(bias), x.ndim)
-    return (Deviation(absolute=0.75 * (np.abs(x) * per_channel(factor, x.ndim) + offset)),)
+    factor = 0.75 * np.abs(scale) / np.sqrt(variance + epsilon)
+    offset = np.abs(mean) * factor + 0.75 * np.abs(bias)
+    if mean.ndim == 1:  # otherwise for each position
+        factor, offset = per_channel(factor, x.ndim), per_channel(offset, x.ndim)
+    size = np.abs(x)
+    size *= factor
+    size += offset
+    return (Deviation(absolute=size),)
 
 
 def _norm(terms: int) -> Deviation:

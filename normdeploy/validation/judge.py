@@ -5,25 +5,44 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.parallel import Task
 from normdeploy.reference import Evaluator
 from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.validation.compare import TensorComparison, compare
 from normdeploy.validation.folded_constants import as_stored
-from normdeploy.validation.noise import RUNS, Arithmetic, RoundingNoise, factor
+from normdeploy.validation.noise import ONE_RUN_TELLS, RUNS, Arithmetic, RoundingNoise, factor
 from normdeploy.validation.row_outputs import Judged, RowGroup, fits
 from normdeploy.validation.row_selection import SelectedLengths, row_groups
 from normdeploy.validation.stored_weights import rounded_numbers
 from normdeploy.validation.tolerance import Tolerance
 
-_CLEARLY_RIGHT = 0.25
-"""Of what one disturbed run allows: with more of them a graph that differs by less would be right, too. A run
-moves no number by more than a few standard deviations."""
+_PLAINLY_WRONG = 32.0
+"""Times what one run allows, where amplified runs are not asked for: to be allowed after all, a single number
+would have to move 32 times less in that run than it usually does, as one in forty does."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """How an output is judged by so many runs.
+
+    Args:
+        runs: how many.
+        right: the largest noise ratio of an output that is right whatever further runs give.
+        wrong: the same, of one that is wrong without further runs if a verdict is wanted quickly.
+    """
+
+    runs: int
+    right: float
+    wrong: float
+
+
+_STEPS = (_Step(1, ONE_RUN_TELLS, _PLAINLY_WRONG), _Step(RUNS, 1.0, 1.0))
 
 
 Spread = Callable[[Array], Array]
@@ -62,13 +81,25 @@ class Judge:
         """Outputs whose rows rounding can add, take away or reorder."""
 
     def on(self, inputs: Mapping[str, Array], on_node: NodeObserver | None = None) -> Case:
-        """The case of one batch.
+        """The case of one batch, whose right outputs are computed.
 
         Args:
             inputs: the batch.
             on_node: sees the nodes of the deployed model as the reference computes them.
         """
-        return Case(self, inputs, on_node)
+        case = Case(self, inputs, on_node)
+        case.compute(deployed=on_node is not None)
+        return case
+
+    def begin(self, inputs: Mapping[str, Array], on_node: NodeObserver | None = None) -> Case:
+        """The same, without waiting: helpers compute what every verdict needs.
+
+        Args:
+            inputs, on_node: see `on`.
+        """
+        case = Case(self, inputs, on_node)
+        case.begin()
+        return case
 
 
 class Case:
@@ -78,25 +109,44 @@ class Case:
         judge: whose.
         inputs, on_node: see `Judge.on`.
 
-    Attributes:
-        expected: the right outputs by name.
+    Whatever it needs is computed when it is first asked for, or before that by helpers.
     """
 
     def __init__(self, judge: Judge, inputs: Mapping[str, Array], on_node: NodeObserver | None) -> None:
         self._judge = judge
         self._inputs = inputs
         self._known: dict[Arithmetic, _Measured] = {}
-        same = judge.right is judge.deployed
-        self.expected: Mapping[str, Array] = judge.right.run(inputs, on_node=on_node if same else None)
-        if same:
-            self.computed = self.expected
-        elif on_node is not None:
-            self.computed = judge.deployed.run(inputs, on_node=on_node)
+        self._computed = Task(partial(judge.deployed.run, inputs, on_node=on_node))
+        self._expected = self._computed
+        if judge.right is not judge.deployed:
+            self._expected = Task(partial(judge.right.run, inputs))
 
-    @cached_property
+    def begin(self) -> None:
+        """Let helpers compute what every verdict needs."""
+        self._expected.begin()
+        self._computed.begin()
+        if isinstance(self._allowance, _Measured):
+            self._allowance.noise.begin()
+
+    def compute(self, deployed: bool) -> None:
+        """Compute the right outputs.
+
+        Args:
+            deployed: whether to compute the deployed graph's, too.
+        """
+        self._expected.result()
+        if deployed:
+            self._computed.result()
+
+    @property
+    def expected(self) -> Mapping[str, Array]:
+        """The right outputs by name."""
+        return self._expected.result()
+
+    @property
     def computed(self) -> Mapping[str, Array]:
         """What the reference makes of the deployed graph."""
-        return self._judge.deployed.run(self._inputs)
+        return self._computed.result()
 
     @cached_property
     def meant(self) -> Mapping[str, Array]:
@@ -171,14 +221,8 @@ class Case:
             return exact
         if self._judge.tolerance is not None:
             return self._judged(self.computed, self._judge.tolerance, self.expected)
-        arithmetic = Arithmetic(self._judge.numbers, in_float64=True)
-        found = self._judged(self.computed, self._measured(arithmetic, runs=1), self.expected)
-        if len(found) == len(self.expected) and all(
-            each.comparison.noise_ratio <= _CLEARLY_RIGHT and not each.comparison.wrong
-            for each in found.values()
-        ):
-            return found
-        return self._judged(self.computed, self._measured(arithmetic), self.expected)
+        in_float64 = self._measured(Arithmetic(self._judge.numbers, in_float64=True))
+        return self._judged(self.computed, in_float64, self.expected)
 
     def _rounding(self, arithmetic: Arithmetic) -> _Measured:
         """What it does to the outputs, measured once."""
@@ -186,15 +230,12 @@ class Case:
             self._known[arithmetic] = self._measured(arithmetic)
         return self._known[arithmetic]
 
-    def _measured(self, arithmetic: Arithmetic, runs: int = RUNS) -> _Measured:
+    def _measured(self, arithmetic: Arithmetic) -> _Measured:
         lengths = SelectedLengths()
-        judge = self._judge
+        judge, exact = self._judge, self._computed.result
         watch = lengths if judge.row_groups else None
-        noise = RoundingNoise(
-            judge.deployed, self._inputs, judge.seed, self.computed, arithmetic, watch, runs
-        )
-        groups = [RowGroup(names, self.computed, noise, lengths.seen) for names in judge.row_groups]
-        return _Measured(noise, groups)
+        noise = RoundingNoise(judge.deployed, self._inputs, judge.seed, exact, arithmetic, watch)
+        return _Measured(noise, [RowGroup(names, exact, noise, lengths.seen) for names in judge.row_groups])
 
     def _judged(
         self,
@@ -211,9 +252,10 @@ class Case:
                 if fits(name, actual, expected)
             }
         noise = judged_by.noise
+        steps = _STEPS[1:] if judged_by.groups else _STEPS  # rows need all runs in any case
 
         def plain(name: str) -> Judged:
-            comparison = _compared(name, actual[name], expected[name], noise, quickly, spread)
+            comparison = _compared(name, actual[name], expected[name], noise, steps, spread, quickly)
             return _plain(actual[name], expected[name], comparison)
 
         found: dict[str, Judged] = {}
@@ -243,15 +285,22 @@ def _plain(actual: Array, expected: Array, comparison: TensorComparison) -> Judg
 
 
 def _compared(
-    name: str, actual: Array, expected: Array, noise: RoundingNoise, quickly: bool, spread: Spread
+    name: str,
+    actual: Array,
+    expected: Array,
+    noise: RoundingNoise,
+    steps: Sequence[_Step],
+    spread: Spread,
+    quickly: bool,
 ) -> TensorComparison:
     if expected.dtype != np.float64:
         found = compare(actual, expected)
         return found if not found.wrong else compare(actual, expected, noise.reach(name))
-    sigma = spread(noise.expected(name))
-    allowed = factor(expected.size) * sigma
-    found = compare(actual, expected, allowed, sigma)
-    if not found.wrong or quickly:
-        return found
+    for step in steps:
+        sigma = spread(noise.expected(name, step.runs))
+        allowed = factor(expected.size) * sigma
+        found = compare(actual, expected, allowed, sigma)
+        if found.noise_ratio <= step.right or (quickly and found.noise_ratio > step.wrong):
+            return found
     allowed = np.maximum(allowed, noise.reach(name))
     return compare(actual, expected, allowed, sigma, noise.undefined(name))

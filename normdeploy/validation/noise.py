@@ -16,6 +16,11 @@ of a normal variable among N elements: it is rounding if ::
 since the largest of N standard normal numbers exceeds that factor with a probability below p. It is 4.3 for
 one element and 6.8 for a million.
 
+The errors of most right outputs are so small that one run tells: the formula with K = 1 gives a σ₁ of at
+most √(21/5) σ, since further runs can make none of the sums smaller. What is below √(5/21) = 0.49 of what one
+run allows is therefore below what three allow, and the two others are made only for an output with errors
+above.
+
 Functions with steps (ArgMax, TopK, comparisons, a threshold) turn rounding into jumps. Before an element is
 called wrong, eight runs whose errors are that factor times as large show whether it can jump; what they reach
 is allowed too. An integer or boolean that they change is a tie, or that eight runs with the opposite errors
@@ -31,13 +36,14 @@ one on average. (tests/validation/test_noise.py computes these numbers, and thos
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from normdeploy.dtypes import Array
+from normdeploy.parallel import Task
 from normdeploy.reference import Evaluator
 from normdeploy.reference.evaluator import NodeObserver
 from normdeploy.reference.rounded_numbers import RoundedNumbers
@@ -55,6 +61,10 @@ _PRIOR_RUNS = 4
 """d: σ is at least √(d / (K + d)) = 0.76 of what elements of a size have on average, however small the errors
 of the three runs were. With d = 2 nearly every tensor of a million elements would need the further runs, and
 0.4 % would be called wrong after them."""
+
+ONE_RUN_TELLS = math.sqrt((1 + _PRIOR_RUNS) / (RUNS * (RUNS + _PRIOR_RUNS)))
+"""√(5/21): an error below so much of what one run allows is below what all allow. For σ₁² is (δ₁² + d · s₁²)
+/ (1 + d), and σ² at least (δ₁² + d · s₁² / K) / (K + d), what it is if the other runs move nothing."""
 
 _PROBABILITY = 1e-4
 """p, for one tensor: the factor by itself, with σ known, calls less than 1 % of checks of a hundred right
@@ -89,10 +99,9 @@ class RoundingNoise:
         evaluator: of the deployed model; its tensors' types say how they are rounded.
         inputs: the batch.
         seed: of the random errors.
-        exact: what the evaluator makes of the inputs, where it is known.
+        exact: gives what the evaluator makes of the inputs, where that is computed elsewhere.
         arithmetic: what rounds; by default every operation in the type of its tensors.
-        on_node: sees the nodes of the first runs.
-        runs: how many there are without amplified errors.
+        on_node: sees the nodes of the runs without amplified errors.
     """
 
     def __init__(
@@ -100,35 +109,40 @@ class RoundingNoise:
         evaluator: Evaluator,
         inputs: Mapping[str, Array],
         seed: int,
-        exact: Mapping[str, Array] | None = None,
+        exact: Callable[[], Mapping[str, Array]] | None = None,
         arithmetic: Arithmetic | None = None,
         on_node: NodeObserver | None = None,
-        runs: int = RUNS,
     ) -> None:
         self._evaluator = evaluator
         self._inputs = inputs
         self._seed = seed
         self._arithmetic = arithmetic or Arithmetic()
-        self._on_node = on_node
-        self._exact = evaluator.run(inputs) if exact is None else exact
-        floating = {name: array for name, array in self._exact.items() if array.dtype == np.float64}
-        self._base = [self._run(index, 1.0) for index in range(runs)] if floating or on_node else []
-        self._on_node = None  # it has seen enough
-        self._expected = {
-            name: moderated(array, [_deviation(run[name], array) for run in self._base])
-            for name, array in floating.items()
-        }
-        self._amplitude = factor(max((array.size for array in self._exact.values()), default=1))
-        self._amplified: list[Mapping[str, Array]] = []
+        self._exact = exact or Task(partial(evaluator.run, inputs)).result
+        self._base = [Task(partial(self._run, index, 1.0, on_node)) for index in range(RUNS)]
+        self._amplified: list[Task[dict[str, Array]]] = []
+        self._expected: dict[tuple[str, int], Array] = {}
 
     @property
-    def known_runs(self) -> list[Mapping[str, Array]]:
-        """The disturbed runs that have been made so far."""
-        return [*self._base, *self._amplified]
+    def known_runs(self) -> list[dict[str, Array]]:
+        """The disturbed runs that have been made so far, those without amplified errors in any case."""
+        return [*_results(self._base), *_results(self._amplified)]
 
-    def expected(self, name: str) -> Array:
-        """The standard deviation σ of a floating output's rounding, per element."""
-        return self._expected[name]
+    def begin(self) -> None:
+        """Let helpers compute the first run."""
+        self._base[0].begin()
+
+    def expected(self, name: str, runs: int = RUNS) -> Array:
+        """The standard deviation σ of a floating output's rounding, per element.
+
+        Args:
+            name: of the output.
+            runs: how many it is measured by, `RUNS` at most.
+        """
+        if (name, runs) not in self._expected:
+            exact = self._exact()[name]
+            deviations = [_deviation(run[name], exact) for run in _results(self._base[:runs])]
+            self._expected[name, runs] = moderated(exact, deviations)
+        return self._expected[name, runs]
 
     def reach(self, name: str) -> Array:
         """How far amplified rounding moved each element, at most; for integers and booleans, 1 if it did."""
@@ -145,28 +159,40 @@ class RoundingNoise:
         Args:
             amplified: how many to give with amplified errors, after those without.
         """
-        for index in range(len(self._amplified), amplified):
-            self._amplified.append(self._run(RUNS + index, self._amplitude))
-        large = [(self._amplitude, run) for run in self._amplified[:amplified]]
-        return [*((1.0, run) for run in self._base), *large]
+        large = [(self._amplitude, run) for run in self._amplified_runs(amplified)]
+        return [*((1.0, run) for run in _results(self._base)), *large]
+
+    @property
+    def _amplitude(self) -> float:
+        return factor(max((array.size for array in self._exact().values()), default=1))
+
+    def _amplified_runs(self, count: int) -> list[dict[str, Array]]:
+        for index in range(len(self._amplified), count):
+            self._amplified.append(Task(partial(self._run, RUNS + index, self._amplitude)))
+        return _results(self._amplified[:count])
 
     def _deviations(self, name: str) -> Array:
-        self.runs(_AMPLIFIED_RUNS)
-        runs = self._amplified[:_AMPLIFIED_RUNS]
-        if self._exact[name].dtype != np.float64:
-            runs += self._opposite
-        return np.asarray([_deviation(run[name], self._exact[name]) for run in runs])
+        exact = self._exact()[name]
+        runs = self._amplified_runs(_AMPLIFIED_RUNS)
+        if exact.dtype != np.float64:
+            runs += _results(self._opposite)
+        return np.asarray([_deviation(run[name], exact) for run in runs])
 
     @cached_property
-    def _opposite(self) -> list[Mapping[str, Array]]:
+    def _opposite(self) -> list[Task[dict[str, Array]]]:
         """The amplified runs with the opposite errors: one of the two moves a tie to the other side."""
-        return [self._run(RUNS + index, -self._amplitude) for index in range(_AMPLIFIED_RUNS)]
+        runs = range(RUNS, RUNS + _AMPLIFIED_RUNS)
+        return [Task(partial(self._run, index, -self._amplitude)) for index in runs]
 
-    def _run(self, index: int, amplitude: float) -> dict[str, Array]:
-        seed = self._seed + index
-        rounding = self._arithmetic.rounding(seed, amplitude)
+    def _run(self, index: int, amplitude: float, on_node: NodeObserver | None = None) -> dict[str, Array]:
+        rounding = self._arithmetic.rounding(self._seed + index, amplitude)
         with np.errstate(all="ignore"):  # NaN and overflow may be what an error makes of a number
-            return self._evaluator.run(self._inputs, None, self._on_node, rounding)
+            return self._evaluator.run(self._inputs, None, on_node, rounding)
+
+
+def _results(tasks: Sequence[Task[dict[str, Array]]]) -> list[dict[str, Array]]:
+    """What several runs give, which helpers may share."""
+    return [task.result() for task in [task.begin() for task in tasks]]
 
 
 def factor(elements: int) -> float:

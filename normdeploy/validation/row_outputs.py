@@ -58,13 +58,17 @@ class RowGroup:
 
     Args:
         names: of the outputs.
-        exact: the deployed graph's outputs without errors.
+        exact: gives the deployed graph's outputs without errors.
         noise: its runs with errors.
         lengths: how many rows were selected, in its graph.
     """
 
     def __init__(
-        self, names: Sequence[str], exact: Outputs, noise: RoundingNoise, lengths: Collection[int]
+        self,
+        names: Sequence[str],
+        exact: Callable[[], Outputs],
+        noise: RoundingNoise,
+        lengths: Collection[int],
     ) -> None:
         self._names = names
         self._exact = exact
@@ -100,7 +104,7 @@ class RowGroup:
     def _changes_shape(self, names: Sequence[str]) -> bool:
         """Whether a disturbed run gave one of these outputs another shape: no element was measured then."""
         runs = self._noise.known_runs
-        return any(run[name].shape != self._exact[name].shape for name in names for run in runs)
+        return any(run[name].shape != self._exact()[name].shape for name in names for run in runs)
 
     def _with_room(
         self, names: Sequence[str], judged: Mapping[str, Judged], actual: Outputs, expected: Outputs
@@ -126,11 +130,12 @@ class RowGroup:
             before = {name: judged[name] for name in axes}
             if sum(expected[name].size // math.prod(key) for name in axes) < 2:
                 continue  # a list of numbers may be anything
-            if not _wrong(before) and not any(self._jumps(name, each) for name, each in before.items()):
+            jumps = any(self._jumps(name, each) for name, each in before.items())
+            if not _wrong(before) and not jumps:
                 continue
             rows = self._rows(axes, True, _AMPLIFIED, actual)
             after = rows.judge(actual, expected) if rows.stays >= _EXPLAINED else before
-            if not _wrong(before) or _wrong(after) < _wrong(before):
+            if jumps or _wrong(after) < _wrong(before):
                 found |= after
         return found
 
@@ -150,7 +155,7 @@ class RowGroup:
         }
         key = (*axes.items(), separate, amplified, *roundoff.values())
         if key not in self._known:
-            self._known[key] = _Rows(axes, separate, self._exact, self._noise, amplified, roundoff)
+            self._known[key] = _Rows(axes, separate, self._exact(), self._noise, amplified, roundoff)
         return self._known[key]
 
     def _choices(
@@ -160,7 +165,7 @@ class RowGroup:
 
         Outputs of which the same number of rows is there in every run belong together.
         """
-        seen = [self._exact, expected, actual, *(run for _, run in self._noise.runs(amplified))]
+        seen = [self._exact(), expected, actual, *(run for _, run in self._noise.runs(amplified))]
         shapes = {
             name: [each[name].shape for each in seen]
             for name in self._names

@@ -1,9 +1,13 @@
-"""Every batch of a check through the reference and the backends."""
+"""Every batch of a check through the reference and the backends.
+
+While a batch is judged, helpers compute what is right for the next ones, as many as there are helpers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +16,9 @@ from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
 from normdeploy.errors import InputError
 from normdeploy.inputs.samples import Batch, Samples
+from normdeploy.parallel import helpers
 from normdeploy.validation.accuracy import Tally, predicted_classes, scores_output
-from normdeploy.validation.half_precision.findings import OverflowWatch
+from normdeploy.validation.half_precision.findings import BatchWatch, OverflowWatch
 from normdeploy.validation.judge import Case, Judge
 
 Progress = Callable[[int, int | None], None]
@@ -82,27 +87,54 @@ def stream(
     """
     tally, scores, done = Tally(), None, 0
     first: list[Mapping[str, Array]] = []
-    for batch in samples.batches:
-        if not any(run.alive for run in runs):
-            break
-        restart_clock()
-        if watch is not None:
-            watch.start(batch.inputs)
-        with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
-            case = judge.on(batch.inputs, watch.on_node if watch else None)
-        predicted = None
-        if batch.labels is not None or classify:
-            scores = scores or _scores(case.meant, batch)
-            predicted = predicted_classes(case.meant, scores, batch.samples)
-            tally.add(predicted, batch.labels, predicted)
-        for run in runs:
-            run.judge(batch, case, scores, predicted)
-        done += batch.samples
-        if len(first) < _KEPT:
-            first.append(batch.inputs)
-        if progress is not None:
-            progress(done, samples.count)
+    with helpers() as ahead:
+        for begun in _begun(judge, samples, watch, ahead):
+            if not any(run.alive for run in runs):
+                break
+            restart_clock()
+            batch, case = begun.batch, begun.case
+            with np.errstate(all="ignore"):  # NaN and overflow are what is compared, not news
+                case.compute(deployed=watch is not None)
+            if watch is not None and begun.seen is not None:
+                watch.add(begun.seen)
+            predicted = None
+            if batch.labels is not None or classify:
+                scores = scores or _scores(case.meant, batch)
+                predicted = predicted_classes(case.meant, scores, batch.samples)
+                tally.add(predicted, batch.labels, predicted)
+            for run in runs:
+                run.judge(batch, case, scores, predicted)
+            done += batch.samples
+            if len(first) < _KEPT:
+                first.append(batch.inputs)
+            if progress is not None:
+                progress(done, samples.count)
     return Streamed(done if samples.count is None else samples.count, tally.accuracy, first)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A batch whose case helpers compute, and what is seen of its nodes."""
+
+    batch: Batch
+    case: Case
+    seen: BatchWatch | None
+
+
+def _begun(judge: Judge, samples: Samples, watch: OverflowWatch | None, ahead: int) -> Iterator[_Begun]:
+    """Every batch, when the case of `ahead` more has been begun."""
+    waiting: deque[_Begun] = deque()
+    for given in samples.batches:
+        inputs = {
+            name: np.array(array) for name, array in given.inputs.items()
+        }  # its memory may be used again
+        batch = replace(given, inputs=inputs)
+        seen = watch.start(batch.inputs) if watch is not None else None
+        waiting.append(_Begun(batch, judge.begin(batch.inputs, seen), seen))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
 
 
 def _scores(expected: Mapping[str, Any], batch: Batch) -> str:

@@ -4,7 +4,8 @@ import json
 import sys
 from types import SimpleNamespace
 
-from normdeploy.profiling.machine import differences, gpu_states, machine, usable_cpus
+from normdeploy.profiling.machine import differences, gpu_states, machine
+from normdeploy.resources import usable_cpus
 
 
 def test_the_machine_is_named_with_its_state():

@@ -320,3 +320,21 @@ def test_lrn_within_a_channel_errs_by_a_window_not_by_one_term():
     relative = errors.std() * 2**0.75
     expected = U * (1 + 1.5 + 0.75 * (0.33 * 5 + 0.2 * 25)) * np.sqrt(1 / 2)
     assert relative == pytest.approx(expected, rel=0.25)
+
+
+def test_errors_go_into_results_and_never_into_what_they_are_made_of():
+    """A sum of one tensor gives that tensor; the last state of an RNN is the end of its states."""
+    proto = parsed("g (float[N, 3] x) => (float[N, 3] y, float[N, 3] z) { y = Mean (x) z = Mul (x, x) }")
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    evaluator = typed(proto)
+    exact, disturbed = evaluator.run({"x": x}), evaluator.run({"x": x}, rounding=RandomRounding(0, 1e6))
+    assert (np.abs(disturbed["z"] / exact["z"] - 1) < 3 * REACH * U * 1e6).all()
+    rnn = model(
+        [helper.make_node("RNN", ["x", "w", "r"], ["all", "last"], hidden_size=2)],
+        {"x": (FLOAT, [3, 1, 2])},
+        {"all": (FLOAT, [3, 1, 1, 2]), "last": (FLOAT, [1, 1, 2])},
+        {"w": np.ones((1, 2, 2), np.float32), "r": np.ones((1, 2, 2), np.float32)},
+    )
+    found = typed(rnn).run({"x": X[0, 0, :3, None, :2]}, rounding=RandomRounding(0))
+    assert (found["all"][-1] != found["last"]).any()
+    assert not np.shares_memory(found["all"], found["last"])

@@ -12,6 +12,7 @@ from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
 from normdeploy.reference.rounded_numbers import RoundedNumbers
 from normdeploy.validation import noise
+from normdeploy.validation.judge import Judge
 from normdeploy.validation.noise import Arithmetic, RoundingNoise, factor
 from tests.builders import FLOAT, model, parsed, unary
 from tests.validation.networks import Network
@@ -102,6 +103,42 @@ def test_moderated_rounding_is_what_is_computed_with_above():
     shared = own.reshape(-1, noise._BIN).mean(axis=1).repeat(noise._BIN) / noise.RUNS
     expected = (own + noise._PRIOR_RUNS * shared) / (noise.RUNS + noise._PRIOR_RUNS)
     np.testing.assert_allclose(np.square(noise.moderated(exact, list(deviations))), expected, rtol=1e-12)
+
+
+def test_what_one_run_calls_right_three_call_right():
+    """The bound of the module's docstring: reached where further runs move nothing, and never passed."""
+    rng = np.random.default_rng(0)
+    exact = np.sort(rng.uniform(1, 2, 10_000))
+    runs = [
+        np.abs(rng.standard_normal(exact.size)) * rng.integers(0, 2, exact.size) for _ in range(noise.RUNS)
+    ]
+    nothing = [runs[0], *[np.zeros_like(exact)] * (noise.RUNS - 1)]
+    one = noise.moderated(exact, runs[:1])
+    for further in (runs, nothing):
+        assert (noise.moderated(exact, further) >= noise.ONE_RUN_TELLS * one * (1 - 1e-12)).all()
+    alone = runs[0] == 0  # they have nothing but their share of others
+    np.testing.assert_allclose(noise.moderated(exact, nothing)[alone] / one[alone], noise.ONE_RUN_TELLS)
+
+
+def test_a_clearly_right_output_takes_one_disturbed_run_and_a_doubtful_one_three(monkeypatch):
+    network = Network(softmax=False)
+    evaluator = Evaluator(inferred(network.model()))
+    judge, inputs, disturbed = Judge(evaluator, evaluator), network.inputs(0), []
+    run = evaluator.run
+
+    def counted(inputs, outputs=None, on_node=None, rounding=None, **others):
+        disturbed.append(rounding is not None)
+        return run(inputs, outputs, on_node, rounding, **others)
+
+    monkeypatch.setattr(evaluator, "run", counted)
+    case = judge.on(inputs)
+    ((name, right),) = case.expected.items()
+    assert not case.compare(name, right.astype(np.float32)).wrong
+    assert disturbed == [False, True]
+    sigma = RoundingNoise(evaluator, inputs, 0).expected(name)
+    del disturbed[:]
+    assert not case.compare(name, right + 0.7 * factor(right.size) * sigma).wrong
+    assert disturbed == [True] * (noise.RUNS - 1)
 
 
 def test_a_bin_knows_its_rounding_to_ten_percent():

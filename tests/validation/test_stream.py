@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 
+from normdeploy import parallel
 from normdeploy.errors import InputError
 from normdeploy.graph.inference import inferred
 from normdeploy.inputs.samples import Batch, Samples
 from normdeploy.reference import Evaluator
+from normdeploy.validation.compared_outputs import ComparedOutputs
+from normdeploy.validation.half_precision.findings import OverflowWatch
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.stream import stream
 from tests.builders import classifier, unary
+from tests.validation.networks import Network
 
 
 class Recorder:
@@ -69,3 +73,56 @@ def test_classes_need_scores():
         InputError, match="the data has 'labels', but the model has no output with class scores"
     ):
         streamed(unary("Exp", ["N"]), 1, [1], labels=np.array([0]))
+
+
+@pytest.mark.parametrize("cores", [2, 5])
+def test_any_number_of_cores_gives_the_same_bits(cores, monkeypatch):
+    """What is expected, allowed and found in half precision, batch by batch, and in the same order."""
+
+    class Compared:
+        alive = True
+
+        def __init__(self):
+            self.cases, self.outputs = [], ComparedOutputs()
+
+        def judge(self, batch, case, scores, predicted):
+            actual = {name: array.astype(np.float32) for name, array in case.expected.items()}
+            self.outputs.add(batch, case.judge(actual), actual, case.expected)
+            sizes = [case._allowance.noise.expected(name).tobytes() for name in actual]
+            self.cases.append((*(array.tobytes() for array in case.expected.values()), *sizes))
+
+    def found(number):
+        monkeypatch.setattr(parallel, "usable_cpus", lambda: number)
+        network = Network()
+        evaluator = Evaluator(inferred(network.model()))
+        batches = [Batch(network.inputs(seed), 1) for seed in range(4)]
+        watch, run, seen = OverflowWatch(evaluator.model), Compared(), []
+        stream(
+            Judge(evaluator, evaluator),
+            [run],
+            Samples(4, iter(batches), False),
+            watch,
+            lambda *state: seen.append(state),
+            classify=True,
+        )
+        return run.cases, [each.to_json() for each in run.outputs.reports], watch.findings(), seen
+
+    assert found(cores) == found(1)
+
+
+def test_batches_may_use_the_same_memory_one_after_another():
+    buffer = np.zeros((1, 2), np.float32)
+    expected = []
+
+    class Reading(Recorder):
+        def judge(self, batch, case, scores, predicted):
+            expected.append(case.expected["y"].tolist())
+
+    def batches():
+        for number in range(4):
+            buffer[:] = number
+            yield Batch({"x": buffer}, 1)
+
+    evaluator = Evaluator(inferred(unary("Neg", ["N", 2])))
+    stream(Judge(evaluator, evaluator), [Reading(4)], Samples(4, batches()), None, None, classify=False)
+    assert expected == [[[-number, -number]] for number in range(4)]

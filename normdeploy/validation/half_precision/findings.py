@@ -73,7 +73,8 @@ class HalfPrecision:
 class OverflowWatch:
     """Looks at what the normalization layers of a model's main graph are given while the reference runs.
 
-    Call `start` with each batch's inputs, and pass `on_node` to `Evaluator.run`. No tensor is held.
+    Call `start` with each batch's inputs, pass what it gives to `Evaluator.run`, and `add` it afterwards. No
+    tensor is held.
 
     Args:
         model: whose layers are watched; the reference has to run the same model.
@@ -88,19 +89,46 @@ class OverflowWatch:
             self._readers.setdefault(str(node.inputs[0].name), []).append(node)  # type: ignore[union-attr]
             self._parameters.update((str(value.name), _constant(value)) for value in node.inputs[1:] if value)
 
-    def start(self, inputs: Mapping[str, Array]) -> None:
-        """See the inputs of the graph."""
-        for name, array in inputs.items():
-            self._see(name, array)
+    def start(self, inputs: Mapping[str, Array]) -> BatchWatch:
+        """What sees the nodes of one batch, and has seen its inputs."""
+        return BatchWatch(self._readers, self._parameters, inputs)
 
-    def on_node(self, node: ir.Node, results: Sequence[Array]) -> None:
-        """See what a node has computed."""
-        for value, array in zip(node.outputs, results, strict=False):
-            self._see(str(value.name), array)
+    def add(self, batch: BatchWatch) -> None:
+        """Count what was met in a batch that has been computed."""
+        for node, extent in batch.extents.items():
+            self._extents[node] = self._extents.get(node, Extent()) + extent
 
     def findings(self) -> list[HalfPrecision]:
         """Every layer that was met, in the graph's order."""
         return [_finding(node, self._extents[node]) for node in self._layers if node in self._extents]
+
+
+class BatchWatch:
+    """What an `OverflowWatch` sees of one batch; see `normdeploy.reference.evaluator.NodeObserver`.
+
+    Args:
+        readers: the layers, by the names of the tensors that they normalize.
+        parameters: of the layers, by name; None for those that the graph computes.
+        inputs: the batch.
+
+    Attributes:
+        extents: what each layer met.
+    """
+
+    def __init__(
+        self,
+        readers: Mapping[str, Sequence[ir.Node]],
+        parameters: Mapping[str, Array | None],
+        inputs: Mapping[str, Array],
+    ) -> None:
+        self._readers, self._parameters = readers, dict(parameters)
+        self.extents: dict[ir.Node, Extent] = {}
+        for name, array in inputs.items():
+            self._see(name, array)
+
+    def __call__(self, node: ir.Node, results: Sequence[Array]) -> None:
+        for value, array in zip(node.outputs, results, strict=False):
+            self._see(str(value.name), array)
 
     def _see(self, name: str, array: Array) -> None:
         if name in self._parameters:
@@ -108,7 +136,7 @@ class OverflowWatch:
         for node in self._readers.get(name, ()):
             extent = _measured(node, array.astype(np.float64), self._parameters)
             if extent is not None:
-                self._extents[node] = self._extents.get(node, Extent()) + extent
+                self.extents[node] = extent
 
 
 def static_findings(model: ir.Model) -> list[HalfPrecision]:
@@ -159,8 +187,9 @@ def findings_on_data(
     with open_samples(declared_inputs(model), data, None, 0, preparation) as samples:
         for batch in samples.batches:
             restart_clock()
-            watch.start(batch.inputs)
-            evaluator.run(batch.inputs, on_node=watch.on_node)
+            seen = watch.start(batch.inputs)
+            evaluator.run(batch.inputs, on_node=seen)
+            watch.add(seen)
             done += batch.samples
             if progress is not None:
                 progress(done, samples.count)

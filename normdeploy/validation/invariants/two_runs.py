@@ -63,9 +63,9 @@ class TwoRuns:
     ) -> None:
         with quietly():
             self.exact: Arrays = evaluator.run(inputs, on_node=on_node)
-            self._judged_by: Tolerance | RoundingNoise = tolerance or RoundingNoise(
-                evaluator, inputs, seed, self.exact
-            )
+        self._judged_by: Tolerance | RoundingNoise = tolerance or RoundingNoise(
+            evaluator, inputs, seed, lambda: self.exact
+        )
 
     def compare(
         self, name: str, left: Array, right: Array, pick: Pick = everything, *, steps: bool = True
@@ -86,7 +86,8 @@ class TwoRuns:
             return _compared(left, right, allowed, None)
         noise = self._judged_by
         if self.exact[name].dtype == np.float64:
-            sigma = _BOTH * pick(noise.expected(name))
+            with quietly():
+                sigma = _BOTH * pick(noise.expected(name))
             allowed = factor(self.exact[name].size) * sigma
         else:
             allowed = np.zeros(left.shape)

@@ -33,8 +33,9 @@ def network(variance=1.0, scale=1.0):
 def watched(whole, *batches):
     watch, evaluator = OverflowWatch(whole), Evaluator(whole)
     for x in batches:
-        watch.start({"x": x})
-        evaluator.run({"x": x}, on_node=watch.on_node)
+        seen = watch.start({"x": x})
+        evaluator.run({"x": x}, on_node=seen)
+        watch.add(seen)
     return {finding.node: finding for finding in watch.findings()}
 
 
