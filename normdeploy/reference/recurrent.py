@@ -168,6 +168,9 @@ def _recur(
         initial = [None if state is None else state.swapaxes(0, 1) for state in initial]
     steps, batch = x.shape[:2]
     directions, hidden = r.shape[0], r.shape[-1]
+    for state in initial:
+        if state is not None and state.shape != (directions, batch, hidden):
+            raise ValueError(f"initial states are {state.shape}, not {(directions, batch, hidden)}")
     lengths = np.full(batch, steps) if sequence_lens is None else sequence_lens
     require_memory((2, steps, directions, batch, hidden))
     y = np.zeros((steps, directions, batch, hidden))

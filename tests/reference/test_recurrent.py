@@ -39,3 +39,10 @@ def test_recurrent_layers(kind, bidirectional):
     )
     # (T, D, N, H) -> (T, N, D * H)
     assert_close(y.transpose(0, 2, 1, 3).reshape(6, 2, -1), expected.detach())
+
+
+def test_states_of_another_batch_are_refused():
+    """Runtimes refuse them too, where NumPy would take one row's state for every row."""
+    x, w, r = (np.zeros(shape) for shape in ((2, 3, 4), (1, 5, 4), (1, 5, 5)))
+    with pytest.raises(ValueError, match=r"initial states are \(1, 1, 5\), not \(1, 3, 5\)"):
+        recurrent.rnn(x, w, r, None, None, np.zeros((1, 1, 5)))

@@ -34,8 +34,9 @@ ROWS = 3
 """Rows of the batch where the model leaves their number open: the fewest with which a batch of 1, one of 2
 and a larger, odd one can be told apart."""
 
-ONE, PAIR = (1,), (2, 0)
-"""The rows of the two smaller batches: neither keeps its first row's place, and the pair turns them round."""
+ONE, PAIR = (1,), (1, 0)
+"""The rows of the two smaller batches: neither has the first row at the first place, and the pair turns them
+round. It is none that looks the same to a model that gives its rows from the last to the first one."""
 
 _NEGLIGIBLE = 0.5
 """Of what two roundings explain: how much the reference's own rows may differ where the model is said to

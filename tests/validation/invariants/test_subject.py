@@ -36,6 +36,12 @@ def layouts(found):
         ("s = Shape <start = 1> (x) y = Cast <to = 1> (s)", {"y": None}, {"y": None}),
         ("c = Constant <value_int = 0> () y = CumSum (x, c)", {}, {}),
         ("t = Transpose <perm = [1, 0]> (x) y = MatMul (x, t)", {}, {}),
+        (
+            "e = Constant <value_ints = [-1]> () a = Constant <value_ints = [0]> () "
+            "l = Constant <value_ints = [-99]> () y = Slice (x, e, l, a, e)",
+            {},
+            {},
+        ),
         ("n = Neg (x) g = ReduceSum <keepdims = 0> (n) y = Identity (g)", {}, {"y": None}),
     ],
 )
