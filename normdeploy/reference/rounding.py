@@ -192,7 +192,7 @@ def _in_rows(deviation: float | Array, shape: tuple[int, ...], rows: Array) -> A
     if not deviation.ndim or not rows.size:
         return deviation
     deviation = deviation.reshape(*[1] * (len(shape) - deviation.ndim), *deviation.shape)
-    if len(rows) == math.prod(shape[:2]) and deviation[:1, :1].size == 1:
+    if len(shape) > 2 and len(rows) == math.prod(shape[:2]) and deviation[:1, :1].size == 1:
         shape = (*shape[:2], *[1] * (len(shape) - 2))
     return np.broadcast_to(deviation, shape).reshape(len(rows), -1)
 

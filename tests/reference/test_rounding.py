@@ -338,3 +338,17 @@ def test_errors_go_into_results_and_never_into_what_they_are_made_of():
     found = typed(rnn).run({"x": X[0, 0, :3, None, :2]}, rounding=RandomRounding(0))
     assert (found["all"][-1] != found["last"]).any()
     assert not np.shares_memory(found["all"], found["last"])
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 3, 5)])
+def test_results_of_any_rank_have_errors_of_their_own(shape):
+    """Equal terms of a mean err alike, so that the size of the error is one for each result."""
+    proto = model(
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[-1], keepdims=0)],
+        {"x": (FLOAT, shape)},
+        {"y": (FLOAT, shape[:-1])},
+    )
+    exact = typed(proto).run({"x": np.ones(shape)})["y"]
+    disturbed = typed(proto).run({"x": np.ones(shape)}, rounding=RandomRounding(0))["y"]
+    assert exact.shape == disturbed.shape
+    assert (exact != disturbed).all()
