@@ -148,7 +148,9 @@ def _is_layer(node: ir.Node, model: ir.Model, analysis: ConstantAnalysis) -> boo
 
 
 def _reads(node: ir.Node, graph: ir.Graph) -> set[ir.Value]:
-    """What a node reads, its subgraphs included."""
+    """The numbers that a node reads, its subgraphs included; none where it only asks for their shape."""
+    if node.domain in _STANDARD and node.op_type in ("Shape", "Size"):
+        return set()
     inner = tensors_read(node) if any(subgraphs(node)) else set()
     found = {value for value in node.inputs if value is not None}
     if inner:

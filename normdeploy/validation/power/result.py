@@ -106,12 +106,12 @@ class Power:
 
     def __str__(self) -> str:
         """In one line what is seen everywhere, or where nothing is, with the layer that shows least."""
-        if not self.layers:
-            return "power: there is no layer, and no error to look for"
-        worst, unseen = self.worst_first[0], sum(layer.smallest_detectable is None for layer in self.layers)
         wanted = ""
         if self.missed and self.min_power is not None:
             wanted = f", and --min-power asks for {percent(self.min_power)}"
+        if not self.layers:
+            return f"power: there is no layer, and no error to look for{wanted}"
+        worst, unseen = self.worst_first[0], sum(layer.smallest_detectable is None for layer in self.layers)
         named = f"{worst.op_type} '{worst.node}'"
         if unseen:
             return f"power: no error in {named} would be seen{_and_others(unseen - 1)}{wanted}"

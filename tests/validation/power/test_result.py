@@ -51,6 +51,7 @@ def test_a_gate(layers, min_power, missed):
 
 
 def test_a_missed_gate_names_the_worst_layer():
+    assert str(Power([], 0.01)).endswith("no error to look for, and --min-power asks for 1 %")
     assert str(Power([CONV, LRN], 0.01)).endswith("; LRN 'lrn' shows least, and --min-power asks for 1 %")
     assert str(Power([CONV, GEMM], 0.01)) == (
         "power: no error in Gemm 'fc' would be seen, and --min-power asks for 1 %"
