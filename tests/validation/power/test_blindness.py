@@ -171,4 +171,4 @@ def test_what_amplified_errors_explain_is_not_seen():
     (entry,) = report.blind
     _, _, times, *rest = entry.reason.split()
     assert float(times) <= 1
-    assert rest == "times as far as rounding may move it".split()
+    assert " ".join(rest) == "times as far as rounding may move it"
