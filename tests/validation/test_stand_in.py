@@ -45,7 +45,7 @@ def test_the_originals_rounding_judges_what_the_reference_cannot_compute(dtype: 
     assert found["graphs"] is None
     assert "Trilu, domain 'com.microsoft'" in found["remarks"][0]
     assert "the original's rounding is allowed, and the graphs are not compared" in found["remarks"][0]
-    assert 0 < found["backends"][0]["outputs"][0]["noise_ratio"] < 0.8
+    assert 0 < found["backends"][0]["outputs"][0]["noise_ratio"] < 1
 
 
 @pytest.mark.parametrize(("dtype", "factor"), [(FLOAT, 1 + 1e-5), (FLOAT16, 1.02)])
