@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from normdeploy.errors import InputError, ModelError, UnsupportedOperator
 from normdeploy.inputs.declared import DeclaredInput, declared_inputs, with_shapes
 from normdeploy.inputs.generated import batch_names, random_array, resolved_shape
+from normdeploy.parallel import helpers
 from normdeploy.reference import Evaluator
 from normdeploy.validation.judge import Case, Judge
 
@@ -54,10 +55,13 @@ def verify_equal(before: ir.Model, after: ir.Model, shapes: Mapping[str, Sequenc
         InputError, UsageError: shapes that do not fit.
     """
     inputs = with_shapes(declared_inputs(before), shapes)
-    rewritten = Evaluator(after)
-    arrays, case = _first_that_runs(Judge(rewritten, Evaluator(before)), inputs)
-    actual = rewritten.run(arrays)
-    unseen = []
+    with helpers():
+        _, case = _first_that_runs(Judge(Evaluator(after), Evaluator(before)), inputs)
+        return _require_equal(case)
+
+
+def _require_equal(case: Case) -> list[str]:
+    actual, unseen = case.computed, []
     for name, expected in case.expected.items():
         if actual[name].shape != expected.shape:
             raise ModelError(_difference(name, f"the shape is {actual[name].shape}", expected.shape))
@@ -92,7 +96,8 @@ def _first_that_runs(judge: Judge, inputs: Sequence[DeclaredInput]) -> tuple[_In
     for size in _sizes(inputs):
         try:
             arrays = _draw(inputs, size)
-            case = judge.on(arrays)
+            case = judge.begin(arrays)
+            case.compute(deployed=False)
         except UnsupportedOperator as error:
             raise ModelError(f"the result cannot be verified: {error}; skip the verification") from error
         except InputError as error:

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from normdeploy.graph.inference import inferred
 from normdeploy.reference import Evaluator
+from normdeploy.validation import stored_weights
 from normdeploy.validation.judge import Judge
 from normdeploy.validation.stored_weights import rounded_numbers, with_rounded_weights
 from tests.builders import FLOAT, model, parsed
@@ -266,3 +267,12 @@ def test_a_filter_in_blocks_filled_up_with_zeros_is_that_filter() -> None:
     assert names(convolution(w=blocks, b=np.pad(BIAS, 2)), convolution()) == set()
     blocks[0, 0, 0, 0] *= np.float32(1.001)
     assert names(convolution(w=blocks, b=np.pad(BIAS, 2)), convolution()) == {"w"}
+
+
+def test_the_same_numbers_in_another_order_are_known_and_others_are_not():
+    x = np.random.default_rng(0).normal(size=150_001).astype(np.float32)
+    zeros = np.array([0.0, -0.0] * 500, np.float32)
+    shuffled = np.random.default_rng(1).permutation(np.concatenate([x, zeros]))
+    assert stored_weights._sums(x) == stored_weights._sums(shuffled) == stored_weights._sums(x.astype(float))
+    x[7] = np.nextafter(x[7], np.float32(9))
+    assert stored_weights._sums(x) != stored_weights._sums(shuffled)
