@@ -17,7 +17,6 @@ from normdeploy.reference import Evaluator
 from normdeploy.reference.rounding import RandomRounding
 from normdeploy.validation.compare import RowCounts
 from normdeploy.validation.judge import Case, Judge
-from normdeploy.validation.row_selection import row_groups
 from tests.builders import FLOAT, model, parsed
 from tests.validation.detector import detector, image
 
@@ -282,17 +281,3 @@ def test_a_missing_output_is_left_to_the_caller() -> None:
     actual = run(proto, inputs)
     del actual["scores"]
     assert set(case_of(proto, inputs).judge(actual)) == {"boxes", "classes"}
-
-
-def test_which_outputs_stand_behind_a_selection() -> None:
-    assert [sorted(names) for names in row_groups(inferred(detector()))] == [["boxes", "classes", "scores"]]
-    plain = parsed("g (float[N] x) => (float[N] y) { y = Relu (x) }")
-    assert row_groups(inferred(plain)) == []
-    inside = parsed(
-        "g (float[N] x) => (float[M] y) { y = local.positive (x) }",
-        """<domain: "local", opset_import: ["": 21]> positive (x) => (y) {
-            zero = Constant <value_float = 0.0> ()
-            over = Greater (x, zero)
-            y = Compress (x, over) }""",
-    )
-    assert row_groups(inferred(inside)) == [["y"]]
