@@ -1,14 +1,15 @@
 """Which outputs can't show an error: one more run of the reference with every layer a little wrong.
 
-Each layer's output is multiplied by 1 ± 1 % per channel, with random signs. An output is blind if no batch
-would have been called wrong, by what a backend's outputs are judged by. Each output is looked at until it has
-shown the error once.
+Each layer's output is multiplied by 1 ± 1 % per channel, with random signs. Where that is not seen, each
+element has a sign of its own: a normalization by hand takes out what a channel has in common. An output is
+blind if no batch would have been called wrong, by what a backend's outputs are judged by. Each output is
+looked at until it has shown the error once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from normdeploy.budget import restart_clock
@@ -83,13 +84,23 @@ class Blindness:
             return
         restart_clock()
         try:
-            disturbed = outputs_with_errors(self._judge.deployed, self.cuts, batch.inputs, ERROR, seed)
+            ratio = self._look(batch, case, names, seed)
+            if self._looks:
+                ratio = max(ratio, self._look(batch, case, list(self._looks), seed, per_element=True))
         except BudgetExceeded:
             raise
         except ModelError:  # sizes that are computed no longer fit: nobody would miss that
             self._looks = {}
-            self._keep(Telling(batch.inputs, case, math.inf))
-            return
+            ratio = math.inf
+        self._keep(Telling(batch.inputs, case, ratio))
+
+    def _look(
+        self, batch: Batch, case: Case, names: Sequence[str], seed: Sequence[int], per_element: bool = False
+    ) -> float:
+        """Put an error in every layer, and forget the outputs that show it; the largest ratio of all."""
+        disturbed = outputs_with_errors(
+            self._judge.deployed, self.cuts, batch.inputs, ERROR, seed, per_element=per_element
+        )
         judged = judge_as_given(case, {name: disturbed[name] for name in names}, self._outputs, quickly=True)
         unsure = {name for name in self._looks if name in judged and _is_unsure(judged[name])}
         if unsure:
@@ -100,7 +111,7 @@ class Blindness:
             else:
                 array = case.computed[name]
                 self._looks[name].add(array, disturbed[name], judged[name].comparison.noise_ratio)
-        self._keep(Telling(batch.inputs, case, largest_ratio(judged, names)))
+        return largest_ratio(judged, names)
 
     def _keep(self, telling: Telling) -> None:
         self.telling = sorted([*self.telling, telling], key=lambda each: -each.ratio)[: self._kept]

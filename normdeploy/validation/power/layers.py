@@ -49,15 +49,17 @@ class Layer:
         name: of the node, or of its first output.
         op_type: its operator.
         outputs: the names of what it computes.
+        per_element: whether each element has an error of its own, and not each channel.
     """
 
     position: int
     name: str
     op_type: str
     outputs: tuple[str, ...]
+    per_element: bool = False
 
     def with_error(self, array: Array, size: float, seed: Sequence[int]) -> Array:
-        """One of its outputs, each channel by a relative error off, up or down.
+        """One of its outputs, each channel or element by a relative error off, up or down.
 
         Args:
             array: as the layer computes it.
@@ -66,13 +68,13 @@ class Layer:
         """
         if not is_floating(array.dtype):
             return array
-        channels = array.shape[self._axis(array.ndim)] if array.ndim else 1
-        signs = np.random.default_rng([*seed, self.position]).choice([-1.0, 1.0], channels)
-        shape = [1] * array.ndim
+        shape = list(array.shape) if self.per_element else [1] * array.ndim
         if shape:
-            shape[self._axis(array.ndim)] = channels
+            axis = self._axis(array.ndim)
+            shape[axis] = array.shape[axis]
+        signs = np.random.default_rng([*seed, self.position]).choice([-1.0, 1.0], shape)
         with np.errstate(all="ignore"):
-            return np.asarray(array * (1 + size * signs.reshape(shape)))
+            return np.asarray(array * (1 + size * signs))
 
     def _axis(self, ndim: int) -> int:
         second = self.op_type in _CHANNELS_SECOND or (ndim >= 4 and self.op_type not in _CHANNELS_LAST)

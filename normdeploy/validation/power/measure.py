@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from normdeploy.budget import restart_clock
@@ -96,7 +97,19 @@ class _Batch:
 
 
 def _smallest(layer: Layer, batches: Sequence[_Batch]) -> float | None:
-    """The smallest error in a layer that is seen in one of the batches; None if there is none."""
+    """The smallest error in a layer that is seen in one of the batches; None if there is none.
+
+    A normalization behind it may take out again what is common to a channel. Each element has an error of its
+    own then.
+    """
+    found = _smallest_of_signs(layer, batches)
+    if found is None or found >= LARGEST:
+        return _smallest_of_signs(replace(layer, per_element=True), batches) or found
+    return found
+
+
+def _smallest_of_signs(layer: Layer, batches: Sequence[_Batch]) -> float | None:
+    """The same, whether channels have errors or elements."""
     first = {batch: batch.ratio(layer, ERROR, 0) for batch in batches}
     for batch in sorted(batches, key=lambda batch: -first[batch]):
         found = smallest_seen(_known(batch, layer, first[batch]), ERROR)

@@ -7,6 +7,7 @@ are all that the rest of the graph has to be given: it can be run again and agai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -85,6 +86,7 @@ def outputs_with_errors(
     inputs: Arrays,
     size: float,
     seed: Sequence[int],
+    per_element: bool = False,
 ) -> dict[str, Array]:
     """The outputs of a graph with an error in every layer.
 
@@ -94,8 +96,9 @@ def outputs_with_errors(
         inputs: the batch.
         size: of the errors, relative.
         seed: of their signs.
+        per_element: whether each element has an error of its own, and not each channel.
     """
-    layers = {cuts.nodes[layer.position]: layer for layer in cuts.layers}
+    layers = {cuts.nodes[layer.position]: replace(layer, per_element=per_element) for layer in cuts.layers}
 
     def on_node(node: ir.Node, results: Sequence[Array]) -> Sequence[Array] | None:
         if node not in layers:

@@ -160,15 +160,22 @@ def test_a_shape_is_compared_exactly():
 
 
 def test_what_amplified_errors_explain_is_not_seen():
-    """Without them, the error is 1.3 times what is allowed."""
+    """Without them, the error is more than what is allowed."""
     g = Graph(np.float16)
-    x = g.input("x", "N", 8, 5, 5)
+    x = g.input("x", "N", 8)
     mean = g.node("ReduceMean", g.node("Mul", x, x), axes=[1], keepdims=1)
     base = g.node("Add", g.node("Mul", mean, g.weight(1e-4)), g.weight(1.0))
     proto = g.model(g.node("Div", x, g.node("Pow", base, g.weight(0.75))))
-    data = {"x": np.random.default_rng(0).normal(0, 300, (4, 8, 5, 5)).astype(np.float16)}
+    data = {"x": np.random.default_rng(1).uniform(-200, 200, (1, 8)).astype(np.float16)}
     report = check(proto, backends=["onnxruntime"], data=data)
     (entry,) = report.blind
     _, _, times, *rest = entry.reason.split()
     assert float(times) <= 1
     assert " ".join(rest) == "times as far as rounding may move it"
+
+
+def test_what_is_common_to_a_channel_may_be_taken_out_again():
+    g = Graph()
+    conv = g.node("Conv", g.input("x", "N", 1, 8, 8), g.normal(1, 1, 3, 3))
+    norm = g.node("ReduceL2", conv, axes=[1, 2, 3], keepdims=1)
+    assert blind(g.model(g.node("Div", conv, norm))) == {}

@@ -97,6 +97,14 @@ def test_a_channel_has_one_error(op_type, shape, axis):
     assert len(set(signs)) > 1
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 3, 4), (5,), ()])
+def test_an_element_may_have_its_own_error(shape):
+    layer = Layer(3, "layer", "Conv", ("y",), per_element=True)
+    wrong = layer.with_error(np.full(shape, 2.0), 0.25, [7])
+    assert wrong.shape == shape
+    assert set(np.unique(wrong)) == {1.5, 2.5} or not shape
+
+
 def test_integers_of_a_layer_stay():
     array = np.arange(3)
     assert Layer(0, "layer", "Loop", ("y",)).with_error(array, 0.5, [0]) is array

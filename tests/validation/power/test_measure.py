@@ -51,6 +51,13 @@ def test_rounding_tells_the_size(factor):
     )
 
 
+def test_a_normalization_of_single_maps_takes_factors_out_again():
+    g = Graph()
+    conv = g.node("Conv", g.input("x", "N", 3, 8, 8), g.normal(4, 3, 3, 3))
+    norm = g.node("InstanceNormalization", conv, g.weight(np.ones(4)), g.weight(np.zeros(4)))
+    assert measured(g.model(norm)).smallest_everywhere < 1e-4
+
+
 def test_float16_sees_less():
     assert (
         measured(conv_lrn(dtype=np.float16)).smallest_everywhere
