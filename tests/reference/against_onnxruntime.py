@@ -110,3 +110,18 @@ def schemas() -> dict[tuple[str, str], set[str]]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return {(item.domain, item.name): set(item.attributes) for item in state.get_all_operator_schema()}
+
+
+@cache
+def schema_defaults() -> dict[tuple[str, str], dict[str, object]]:
+    """(domain, operator) -> its attributes that have a default, of all that onnxruntime knows."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return {
+        (item.domain, item.name): {
+            name: helper.get_attribute_value(onnx.AttributeProto.FromString(attribute._default_value))
+            for name, attribute in item.attributes.items()
+            if attribute._default_value
+        }
+        for item in state.get_all_operator_schema()
+    }

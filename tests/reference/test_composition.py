@@ -14,7 +14,7 @@ from normdeploy.reference.execution_plan import ExecutionPlan, Planner
 from normdeploy.reference.registry import COMPOSITIONS, OPERATORS
 from normdeploy.reference.rounding import RandomRounding
 from tests.builders import parsed
-from tests.reference.against_onnxruntime import schemas
+from tests.reference.against_onnxruntime import schema_defaults, schemas
 
 
 @composition("Scaled", domain="com.acme")
@@ -82,7 +82,7 @@ def test_the_result_rounds_in_the_type_of_the_node(dtype, roundoff):
     x = {"x": np.linspace(0.5, 2, 400)}
     exact = evaluator.run(x)["y"]
     runs = [evaluator.run(x, rounding=RandomRounding(seed))["y"] / exact - 1 for seed in range(5)]
-    assert roundoff < np.sqrt(np.mean(np.square(runs))) < 20 * roundoff
+    assert 0.9 * roundoff < np.sqrt(np.mean(np.square(runs))) < 20 * roundoff
 
 
 def test_no_operator_is_computed_in_two_ways():
@@ -96,6 +96,17 @@ RUNTIMES_OWN = [key for key in (*COMPOSITIONS, *OPERATORS) if "microsoft" in key
 def test_attributes_are_those_that_onnxruntime_knows(key):
     known = (COMPOSITIONS.get(key) or OPERATORS[key][-1]).attributes
     assert known - _PASSED_ON.get(key[1], set()) == schemas()[key]
+
+
+@pytest.mark.parametrize("key", RUNTIMES_OWN, ids=".".join)
+def test_defaults_are_those_that_onnxruntime_knows(key):
+    """What its schema leaves open, its kernels tell: test_fused.py runs them without attributes."""
+    defaults = (COMPOSITIONS.get(key) or OPERATORS[key][-1]).function.__kwdefaults__
+    known = {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in schema_defaults()[key].items()
+    }
+    assert {name: defaults[name] for name in known} == known
 
 
 _PASSED_ON = {

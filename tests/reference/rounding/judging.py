@@ -88,7 +88,8 @@ def _samples(operator: Operator, case: Case, random: Random, count: int, seed: i
     for sample in range(count):
         inputs = fed(arrays)
         exact = ours.run(inputs)
-        yield Sample(RoundingNoise(ours, inputs, seed + sample, exact), exact, backend.run(None, inputs))
+        noise = RoundingNoise(ours, inputs, seed + sample, lambda exact=exact: exact)
+        yield Sample(noise, exact, backend.run(None, inputs))
         arrays = case.draw(random)
 
 
