@@ -127,7 +127,7 @@ def check(
     if ranges and not invariants:
         raise UsageError("a range of shapes is for the invariants: give one shape, or --invariants too")
     tolerance, gate = given_tolerance(rtol, atol), given_gate(max_flips, max_accuracy_drop)
-    least = given_min_power(power, min_power)
+    least = given_min_power(power, min_power, gated=gate is not None)
     ours = Evaluator(deployed, keep_weights=True)
     right = ours if original is deployed else Evaluator(original, keep_weights=True)
     computed, unsupported = computable(ours, right)
@@ -159,13 +159,19 @@ def check(
         environment=environment(),
         half_precision=watch.findings() if watch else (),
         gate=gate,
-        remarks=[*pairing.remarks, *unsupported, *runs.remarks, *opened.remarks],
+        remarks=[*pairing.remarks, *unsupported, *runs.remarks, *opened.remarks, *_of_power(power, gate)],
         graphs=compared,
         invariants=asked,
         blind=blindness.result(),
         power=measure(judge, blindness, least, progress) if power else None,
         kernels=emulated.result(done.accuracy),
     )
+
+
+def _of_power(power: bool, gate: Gate | None) -> list[str]:
+    if not power or gate is None:
+        return []
+    return ["power is about numbers: the gate decides by classes, and may pass larger errors"]
 
 
 def _require_labels(gate: Gate | None, opened: Samples) -> None:

@@ -128,21 +128,27 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def given_min_power(power: bool, min_power: float | str | None) -> float | None:
+def given_min_power(power: bool, min_power: float | str | None, gated: bool = False) -> float | None:
     """The relative error that has to be seen in each layer.
 
     Args:
         power: whether it is measured.
         min_power: a share, 0.01, or a percentage, "1%".
+        gated: whether classes decide in place of the numbers.
 
     Raises:
-        UsageError: no share above 0, or nothing is measured.
+        UsageError: no share above 0, nothing is measured, or numbers do not decide.
     """
     if min_power is None:
         return None
     if not power:
         raise UsageError(
             "min power is a gate on what power measures: give --power too (power=True in Python)"
+        )
+    if gated:
+        raise UsageError(
+            "min power is about numbers, and with --max-flips or --max-accuracy-drop the classes decide: "
+            "leave it out, or them"
         )
     match = _SHARE.fullmatch(str(min_power).replace(" ", ""))
     try:

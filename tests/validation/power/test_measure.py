@@ -12,7 +12,7 @@ from onnx import helper
 from normdeploy.errors import UsageError
 from normdeploy.validation import CheckReport, check
 from normdeploy.validation.power.result import Power
-from tests.builders import FLOAT, Graph, conv_lrn, model, parsed
+from tests.builders import FLOAT, Graph, classifier, conv_lrn, model, parsed
 from tests.validation.networks import residual_network
 
 
@@ -135,3 +135,12 @@ def test_progress():
     told: list[tuple[int, int | None]] = []
     measured(conv_lrn(), samples=2, progress=lambda done, count: told.append((done, count)))
     assert told == [(1, 2), (2, 2), (1, 2), (2, 2)]
+
+
+def test_a_gate_on_classes_is_not_about_numbers():
+    options = {"backends": ["onnxruntime"], "samples": 2, "power": True, "max_flips": 0}
+    with pytest.raises(UsageError, match="the classes decide: leave it out, or them"):
+        check(classifier(), min_power="1%", **options)
+    line = "power is about numbers: the gate decides by classes, and may pass larger errors"
+    assert line in check(classifier(), **options).remarks
+    assert line not in check(classifier(), **{**options, "max_flips": None}).remarks
