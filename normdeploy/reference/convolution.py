@@ -24,7 +24,15 @@ def terms_of_conv(keywords: Keywords, inputs: Sequence[Any]) -> int:
     return math.prod(inputs[1].shape[1:])
 
 
-@operator("Conv", since=1, rounding=sum_of(terms_of_conv))
+def _added_to_product(keywords: Keywords, inputs: Sequence[Any]) -> Array | None:
+    """The bias, where each sum is one product: of several terms, the errors of each are larger."""
+    bias = inputs[2] if len(inputs) > 2 else None
+    if bias is None or terms_of_conv(keywords, inputs) > 1:
+        return None
+    return np.asarray(bias.reshape(-1, *[1] * (inputs[0].ndim - 2)))
+
+
+@operator("Conv", since=1, rounding=sum_of(terms_of_conv, added=_added_to_product))
 def conv(
     x: Array,
     w: Array,

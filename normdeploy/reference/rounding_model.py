@@ -178,7 +178,7 @@ def sum_of(
         addend = None if added is None else added(keywords, inputs)
         if addend is None:
             return (Deviation(ulps + of_sum),)
-        return (Deviation(ulps, of_sum * np.abs(outputs[0] - addend)),)
+        return (Deviation(ulps, np.maximum(of_sum, 1.0) * np.abs(outputs[0] - addend)),)
 
     def operands(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation | None]:
         return (Deviation(relative_to_terms(terms(keywords, inputs))),)

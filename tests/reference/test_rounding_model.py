@@ -160,7 +160,11 @@ def test_a_product_keeps_its_error_where_what_is_added_cancels_it():
     a, b = np.full((1, 4), 2.0), np.array([[1.0], [2.0], [3.0], [4.0]])
     found = errors("Gemm", {"beta": 2.0}, a, b, np.array([-10.0]))
     assert found.relative == 1.0
-    assert found.absolute.item() == pytest.approx(0.33 * 2 * 20)
+    assert found.absolute.item() == pytest.approx(20)
+    x, w = np.full((1, 1, 2, 2), 3.0), np.full((2, 1, 1, 1), 2.0)
+    found = errors("Conv", {}, x, w, np.array([-6.0, 1.0]))
+    assert np.all(found.absolute == 6)
+    assert errors("Conv", {}, x, w).relative == 1.0
 
 
 def test_small_weights_of_a_cubic_kernel_err_as_large_ones():
