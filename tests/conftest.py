@@ -24,6 +24,12 @@ settings.load_profile("normdeploy")
 pytest_plugins = ["tests.plugin_library"]
 
 
+def pytest_configure() -> None:
+    """A shell starts what it runs in the background with these ignored, and processes pass that on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """The same numbers each time, in whatever order and process a test runs; its fixtures' too."""
