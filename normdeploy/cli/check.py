@@ -25,7 +25,7 @@ from normdeploy.cli.options import (
 from normdeploy.cli.output import deliver, progress_bar, require_apart
 from normdeploy.cli.ranges import shape_or_range
 from normdeploy.cli.verb import Verb, Verbosity, verbosity
-from normdeploy.errors import ExitCode
+from normdeploy.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from normdeploy.inputs.ranges import Range
@@ -186,5 +186,8 @@ def command(
         report.to_junit(junit_path)
     shown = text.render(report, verbose=verbosity() is Verbosity.VERBOSE)
     deliver(report, json_path, shown, junit_path, html_path)
-    blind = report.verdict == "error" and report.shows_nothing
-    ctx.exit(ExitCode.BAD_INPUT if blind else _EXIT_CODES[report.verdict])
+    if report.verdict == "error" and report.shows_nothing:
+        raise InputError(
+            "nothing could be compared, no output has a finite number on these inputs: give others"
+        )
+    ctx.exit(_EXIT_CODES[report.verdict])

@@ -56,6 +56,7 @@ def test_outputs_without_a_finite_number_are_exit_code_2(run, tmp_path):
     assert outcome.code == 2
     assert "no output has a finite number on these inputs, and nothing could be compared" in outcome.out
     assert "verdict: error" in outcome.out
+    assert outcome.err.startswith("error: nothing could be compared, no output has a finite number")
     assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "error"
 
 
