@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import onnx_ir as ir
@@ -77,14 +78,24 @@ class PlannedNode:
             ModelError: an attribute of a type that the reference does not know.
         """
         assert isinstance(self.computed_by, ReferenceOperator)
+        kept = self._kept
         keywords = {
-            name: _python_value(attribute)
+            name: kept[name] if name in kept else _python_value(attribute)
             for name, attribute in self.attributes(outer).items()
             if name not in self.bodies
         }
         if self.computed_by.takes_n_outputs:
             keywords["n_outputs"] = len(self.node.outputs)
         return OperatorCall(self.node, self.computed_by, keywords)
+
+    @cached_property
+    def _kept(self) -> Mapping[str, Any]:
+        """The attributes that are the same in every call, as operators take them; large tensors excepted."""
+        return {
+            name: _python_value(attribute)
+            for name, attribute in self.node.attributes.items()
+            if name not in self.bodies and not attribute.is_ref() and _is_small(attribute)
+        }
 
 
 @dataclass(frozen=True)
@@ -232,11 +243,21 @@ def _releases(
 def _python_value(attribute: ir.Attr) -> Any:
     """An attribute's value as an operator takes it: tensors become arrays."""
     if attribute.type == ir.AttributeType.TENSOR:
-        return widen(attribute.as_tensor().numpy())
+        array = widen(attribute.as_tensor().numpy()).view()
+        array.flags.writeable = False  # the model's own, or kept from call to call
+        return array
     if attribute.type in _PLAIN:
         return attribute.value
     raise ModelError(f"an attribute of type {attribute.type.name} ('{attribute.name}') is not supported")
 
+
+def _is_small(attribute: ir.Attr) -> bool:
+    """Whether its value takes little memory."""
+    return attribute.type != ir.AttributeType.TENSOR or attribute.as_tensor().size <= _FEW
+
+
+_FEW = 1024
+"""Elements of a tensor that is kept: to look at the types of one costs more than to compute with it."""
 
 _PLAIN = {
     ir.AttributeType.INT,
