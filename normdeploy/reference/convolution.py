@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,11 @@ def _added_to_product(keywords: Keywords, inputs: Sequence[Any]) -> Array | None
     return np.asarray(bias.reshape(-1, *[1] * (inputs[0].ndim - 2)))
 
 
-@operator("Conv", since=1, rounding=sum_of(terms_of_conv, added=_added_to_product))
+def _summed_by_conv(keywords: Keywords, inputs: Sequence[Any]) -> Mapping[int, int]:
+    return dict(enumerate(inputs[1].shape[1:], 1))
+
+
+@operator("Conv", since=1, rounding=sum_of(terms_of_conv, added=_added_to_product, summed=_summed_by_conv))
 def conv(
     x: Array,
     w: Array,

@@ -29,7 +29,16 @@ def _added_by_gemm(keywords: Keywords, inputs: Sequence[Any]) -> Array | None:
     return None if c is None else np.asarray(c * keywords.get("beta", 1.0))
 
 
-@operator("Gemm", since=7, rounding=sum_of(_terms_of_gemm, repeats=_repeats_of_gemm, added=_added_by_gemm))
+def _summed_by_gemm(keywords: Keywords, inputs: Sequence[Any]) -> Mapping[int, int]:
+    return {0 if keywords.get("transA", 0) else 1: _terms_of_gemm(keywords, inputs)}
+
+
+_GEMM_ROUNDING = sum_of(
+    _terms_of_gemm, repeats=_repeats_of_gemm, added=_added_by_gemm, summed=_summed_by_gemm
+)
+
+
+@operator("Gemm", since=7, rounding=_GEMM_ROUNDING)
 def gemm(
     a: Array,
     b: Array,
@@ -57,7 +66,14 @@ def _repeats_of_matmul(keywords: Keywords, inputs: Sequence[Any]) -> float | Arr
     return repeated_products(*inputs)
 
 
-@operator("MatMul", since=1, rounding=sum_of(_terms_of_matmul, repeats=_repeats_of_matmul))
+def _summed_by_matmul(keywords: Keywords, inputs: Sequence[Any]) -> Mapping[int, int]:
+    return {inputs[0].ndim - 1: _terms_of_matmul(keywords, inputs)}
+
+
+_MATMUL_ROUNDING = sum_of(_terms_of_matmul, repeats=_repeats_of_matmul, summed=_summed_by_matmul)
+
+
+@operator("MatMul", since=1, rounding=_MATMUL_ROUNDING)
 def matmul(a: Array, b: Array) -> Array:
     """A · B of the matrices in the last two axes; the axes before broadcast. Vectors as in NumPy."""
     if a.ndim and b.ndim:

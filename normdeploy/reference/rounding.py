@@ -86,7 +86,7 @@ class RandomRounding:
             array = arguments[index] if index < len(arguments) else None
             if deviation is not None and array is not None and is_floating(array.dtype):
                 arguments[index] = self._disturbed(
-                    array, inner * deviation.relative, inner * deviation.absolute
+                    array, inner * deviation.relative, inner * deviation.absolute, blocks=deviation.blocks
                 )
         return arguments
 
@@ -144,6 +144,7 @@ class RandomRounding:
         absolute: float | Array,
         channels: int = 0,
         out: Array | None = None,
+        blocks: Sequence[int] | None = None,
     ) -> Array:
         """array + e · (relative · |array| + absolute), computed in pieces that stay in a processor's cache.
 
@@ -153,24 +154,45 @@ class RandomRounding:
             channels: how many there are, of whose elements e has half of its size in common; 0 if e is of
                 each element by itself.
             out: the array itself, where it may be written; a new one by default.
+            blocks: see `Deviation`; without channels. The error has the sign of the element then, for terms
+                of one sign to err alike.
         """
         rows = array.reshape(channels or array.size, -1) if array.size else array.reshape(0, 1)
         relative, absolute = (_in_rows(each, array.shape, rows) for each in (relative, absolute))
-        own, common = self._steps(rows.size).reshape(rows.shape), np.asarray(_STEP / 2)
+        own, step, common = self._steps(rows.size).reshape(rows.shape), _STEP, np.asarray(_STEP / 2)
         if channels:
-            common = (common + _STEP * self._steps(channels).reshape(-1, 1) + _STEP / 2) / 2
+            step, common = _STEP / 2, (_STEP * self._steps(channels).reshape(-1, 1) + _STEP) / 2
+        elif blocks is not None and array.size:
+            own = own + self._steps_of_blocks(array.shape, blocks).reshape(rows.shape)
+            step, common = _STEP * math.sqrt(1 / 2), common * math.sqrt(1 / 2)
         disturbed = np.empty(rows.shape) if out is None else rows
         count = max(1, _PIECE // rows.shape[1])
         for begin in range(0, len(rows), count):
             piece = slice(begin, begin + count)
-            size = np.abs(rows[piece])
+            size = np.abs(rows[piece]) if blocks is None else rows[piece].copy()
             size *= _part(relative, piece)
             size += _part(absolute, piece)
-            error = own[piece] * (_STEP / 2 if channels else _STEP)
+            error = own[piece] * step
             error += _part(common, piece)
             error *= size
             np.add(rows[piece], error, out=disturbed[piece])
         return disturbed.reshape(array.shape)
+
+    def _steps_of_blocks(self, shape: Sequence[int], blocks: Sequence[int]) -> Array:
+        """The same for each element of an array, those of one block alike.
+
+        Their sum along an axis of blocks is 0: what is relative to the sum of all terms has its own error.
+        """
+        counts = [-(-size // block) for size, block in zip(shape, blocks, strict=True)]
+        steps = self._steps(math.prod(counts)).reshape(counts).astype(np.float32)
+        for axis, (block, count) in enumerate(zip(blocks, counts, strict=True)):
+            if block > 1 and count > 2:
+                steps -= steps.mean(axis=axis, keepdims=True)
+                steps *= math.sqrt(count / (count - 1))
+        for axis, (size, block) in enumerate(zip(shape, blocks, strict=True)):
+            if block > 1:
+                steps = np.repeat(steps, block, axis=axis)[(slice(None),) * axis + (slice(size),)]
+        return steps
 
     def _steps(self, count: int) -> Array:
         """Numbers n, so that (n + 1/2) · _STEP is uniform in [−√3, √3], with variance 1."""

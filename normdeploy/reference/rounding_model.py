@@ -14,6 +14,11 @@ t with t the root mean square of the terms, gives a standard deviation of u·√
 The first part is an error of the result, the second is what an error of 0.41·u·√n in each operand makes of
 it.
 
+Terms that stand in the order of their signs do not walk at random: of 64 ones and then 64 minus ones the
+partial sums reach 64 and the sum is 0, with an error of 0.17·u·n^1.5. Half of the variance of the operands'
+errors is therefore common to each of four runs of terms (`in_blocks`), and adds up to 0 over them: terms of
+any sign keep the error that they had, and those in order are given 0.17·u·n^1.5.
+
 Where m terms are the same number again and again (a mean over a plain background), rounding repeats itself
 too, and errors add up: half of the steps lie in the last binade of the partial sums, where each errs by the
 same amount, uniform in ±u·S: 0.2·u·m·S. Sums whose terms have no weights are given that error for the terms
@@ -51,11 +56,14 @@ class Deviation:
         relative, absolute: numbers, or arrays that broadcast to the array's shape.
         infinite: where the result may also be infinite, since something before it may overflow; nowhere by
             default.
+        blocks: the sizes of blocks along each axis, whose elements have half of the errors' variance in
+            common; by default each element has an error of its own. For errors of operands only.
     """
 
     relative: float | Array = 0.0
     absolute: float | Array = 0.0
     infinite: Array | None = None
+    blocks: tuple[int, ...] | None = None
 
 
 Results = Callable[[Keywords, Sequence[Any], Sequence[Array]], Sequence[Deviation | None]]
@@ -156,12 +164,48 @@ def relative_to_terms(terms: int) -> float:
     return max(1.0, SHARE_OF_TERMS * math.sqrt(terms)) if terms > 1 else 0.0
 
 
+Summed = Callable[[Keywords, Sequence[Any]], Mapping[int, int]]
+"""(attributes, inputs) -> axis of the first input: how many of its elements are in one sum; the axes in the
+order in which the terms are added, the outermost first."""
+
+_LONG = 48
+"""Terms of a sum whose error may be beyond what is allowed if they stand in the order of their signs: it is
+0.41·√n times that of terms of any sign."""
+
+_BLOCKS = 4
+"""Runs of terms whose operands' errors have a part in common."""
+
+
+def in_blocks(ndim: int, summed: Mapping[int, int]) -> tuple[int, ...] | None:
+    """The blocks of an operand that hold a quarter of the terms of each sum, those that follow each other.
+
+    Args:
+        ndim: of the operand.
+        summed: see `Summed`.
+
+    Returns:
+        None where the terms are so few that what is allowed covers any order.
+    """
+    if math.prod(summed.values()) < _LONG:
+        return None
+    sizes, blocks = [1] * ndim, _BLOCKS
+    for axis, size in summed.items():
+        sizes[axis] = -(-size // blocks)
+        blocks = max(1, blocks // size)
+    return tuple(sizes)
+
+
 Added = Callable[[Keywords, Sequence[Any]], Array | None]
 """(attributes, inputs) -> what is added to each sum, None for nothing; broadcasts to the result."""
 
 
 def sum_of(
-    terms: Count, *, ulps: float = 1.0, repeats: Repeats | None = None, added: Added | None = None
+    terms: Count,
+    *,
+    ulps: float = 1.0,
+    repeats: Repeats | None = None,
+    added: Added | None = None,
+    summed: Summed | None = None,
 ) -> RoundingModel:
     """A sum of products, or of its first input's elements.
 
@@ -170,6 +214,7 @@ def sum_of(
         ulps: the relative error of what comes after the sum; its own last addition by default.
         repeats: how many terms repeat others, where they have no weights.
         added: what is added to the sum when it is made, and may cancel it; nothing by default.
+        summed: the axes of its first input that are summed, where terms may stand in the order of signs.
     """
 
     def results(keywords: Keywords, inputs: Sequence[Any], outputs: Sequence[Array]) -> Sequence[Deviation]:
@@ -181,6 +226,7 @@ def sum_of(
         return (Deviation(ulps, np.maximum(of_sum, 1.0) * np.abs(outputs[0] - addend)),)
 
     def operands(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation | None]:
-        return (Deviation(relative_to_terms(terms(keywords, inputs))),)
+        blocks = None if summed is None else in_blocks(inputs[0].ndim, summed(keywords, inputs))
+        return (Deviation(relative_to_terms(terms(keywords, inputs)), blocks=blocks),)
 
     return RoundingModel(results, operands)

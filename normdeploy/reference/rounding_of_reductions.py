@@ -15,6 +15,7 @@ from normdeploy.reference.rounding_model import (
     Deviation,
     Keywords,
     RoundingModel,
+    in_blocks,
     relative_to_sum,
     relative_to_terms,
 )
@@ -78,7 +79,11 @@ def _reduction(
         return (Deviation(1.0 + relative * error, absolute * (1.0 + error)),)
 
     def of_operands(keywords: Keywords, inputs: Sequence[Any]) -> Sequence[Deviation]:
-        return (Deviation(operands * relative_to_terms(reduced_terms(keywords, inputs))),)
+        ndim = inputs[0].ndim
+        axes = sorted(axis % ndim for axis in reduced_axes(keywords, inputs))
+        summed = {axis: int(inputs[0].shape[axis]) for axis in axes}
+        relative = operands * relative_to_terms(reduced_terms(keywords, inputs))
+        return (Deviation(relative, blocks=in_blocks(ndim, summed)),)
 
     return RoundingModel(results, of_operands if operands else None)
 

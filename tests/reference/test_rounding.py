@@ -143,6 +143,7 @@ def test_both_products_err_where_the_operator_cancels():
 def test_a_sum_errs_by_its_terms_even_where_it_is_zero():
     x = np.ones((400, 100), np.float32)
     w = np.repeat([[1.0], [-1.0]], 50, axis=0).astype(np.float32)
+    w = np.random.default_rng(0).permuted(np.repeat(w, 50, axis=1), axis=0)
     errors = spread("MatMul", x, weights=[w])
     # 0.41 · u · √n for each of n operands, each with an error of its own
     assert errors.std() == pytest.approx(0.41 * U * 10 * 10, rel=0.1)
