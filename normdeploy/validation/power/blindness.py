@@ -3,17 +3,21 @@
 Each layer's output is multiplied by 1 ± 1 % per channel, with random signs. Where that is not seen, each
 element has a sign of its own: a normalization by hand takes out what a channel has in common. An output is
 blind if no batch would have been called wrong, by what a backend's outputs are judged by. Each output is
-looked at until it has shown the error once.
+looked at until it has shown the error once. A batch for which the outputs are what they were for one that did
+not show it is taken to be as blind.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from normdeploy.budget import restart_clock
-from normdeploy.dtypes import Array
+from normdeploy.dtypes import Array, is_floating
 from normdeploy.errors import BudgetExceeded, ModelError
 from normdeploy.graph.constants import ConstantAnalysis
 from normdeploy.inputs.samples import Batch
@@ -30,6 +34,13 @@ ERROR = 0.01
 _CLEARLY = 1.7
 """Times what a measurement without amplified errors allows; with them it allows so much more on average.
 Eight more runs in each check would be a high price for the difference: only what lies in between has them."""
+
+_SAME = 1e-6
+"""Relative to each number: what an output of one batch may differ by from one that is the same. Softmaxes
+that saturate, dead ReLUs and inputs that get lost on the way give the same numbers again and again."""
+
+_REMEMBERED = 16
+"""Batches whose outputs are compared with those that follow."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ class Blindness:
         reached = outputs_behind(judge.deployed.model, self.cuts.layers)
         self._looks = {name: Looks() for name in self._outputs if name in reached}
         self._batches = 0
+        self._seen: deque[dict[str, Array]] = deque(maxlen=_REMEMBERED)
+        """Of batches that were looked at, the outputs that did not show the error."""
 
     def judge(self, batch: Batch, case: Case, scores: str | None, predicted: Array | None) -> None:
         """Look at one batch, if an output has not shown the error yet, or to see how telling the batch is.
@@ -80,7 +93,7 @@ class Blindness:
         seed = [self._judge.seed, self._batches]
         self._batches += 1
         names = list(self._outputs if self._kept else self._looks)
-        if not names:
+        if not names or (not self._kept and self._looks_familiar(case)):
             return
         restart_clock()
         try:
@@ -92,6 +105,8 @@ class Blindness:
         except ModelError:  # sizes that are computed no longer fit: nobody would miss that
             self._looks = {}
             ratio = math.inf
+        if self._looks and not self._kept:
+            self._seen.append({name: case.computed[name] for name in self._looks})
         self._keep(Telling(batch.inputs, case, ratio))
 
     def _look(
@@ -113,6 +128,12 @@ class Blindness:
                 self._looks[name].add(array, disturbed[name], judged[name].comparison.noise_ratio)
         return largest_ratio(judged, names)
 
+    def _looks_familiar(self, case: Case) -> bool:
+        """Whether one of the batches before gave the same in all outputs that have yet to show the error."""
+        return any(
+            all(_is_same(before[name], case.computed[name]) for name in self._looks) for before in self._seen
+        )
+
     def _keep(self, telling: Telling) -> None:
         self.telling = sorted([*self.telling, telling], key=lambda each: -each.ratio)[: self._kept]
 
@@ -128,6 +149,12 @@ class Blindness:
             elif constants.is_constant(value):
                 found.append(Blind(name, "it depends on no input"))
         return found
+
+
+def _is_same(before: Array, array: Array) -> bool:
+    if before.shape != array.shape or not is_floating(array.dtype):
+        return np.array_equal(before, array)
+    return np.allclose(before, array, rtol=_SAME, atol=0, equal_nan=True)
 
 
 def _is_unsure(judged: Judged) -> bool:

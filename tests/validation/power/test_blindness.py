@@ -12,6 +12,8 @@ from onnx import helper
 
 from normdeploy.backends import catalog
 from normdeploy.validation import check
+from normdeploy.validation.power import blindness
+from normdeploy.validation.power.walk import outputs_with_errors
 from tests.builders import FLOAT, Graph, conv_lrn, model, parsed, unary
 from tests.validation import spoiled_backends
 
@@ -133,6 +135,25 @@ def test_one_sample_that_shows_it_is_enough():
     assert blind(classifier(20.0), data={"x": x}) == {"probabilities": "saturated softmax"}
     x[1] = np.linalg.lstsq(np.random.default_rng(0).standard_normal((6, 3)).T, [-20.0, 0, 0], rcond=None)[0]
     assert blind(classifier(20.0), data={"x": x}) == {}
+
+
+@pytest.mark.parametrize(("values", "looked_at"), [([1.0, 2.0, 3.0], [1.0]), ([1.0, 2.0, -1e3], [1.0, -1e3])])
+def test_a_batch_with_the_same_outputs_is_not_looked_at_again(monkeypatch, values, looked_at):
+    looked = []
+
+    def counted(evaluator, cuts, inputs, *args, **options):
+        looked.append(inputs["x"].item())
+        return outputs_with_errors(evaluator, cuts, inputs, *args, **options)
+
+    monkeypatch.setattr(blindness, "outputs_with_errors", counted)
+    graph = """g (float[1, 1] x) => (float[1, 1] y) {
+        shift = Constant <value = float[1] {-100}> ()
+        shifted = Sub (shift, x)
+        y = Relu (shifted)
+    }"""
+    found = blind(parsed(graph), data={"x": np.array([[value] for value in values], np.float32)})
+    assert list(dict.fromkeys(looked)) == looked_at
+    assert found == ({"y": "dead ReLU: every element is 0"} if looked_at == [1.0] else {})
 
 
 def test_sizes_that_are_computed():
