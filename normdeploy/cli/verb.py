@@ -64,13 +64,24 @@ class Verb(click.Command):
         """Run it.
 
         Raises:
-            UsageError: both --quiet and --verbose are given.
+            UsageError: both --quiet and --verbose are given, or an empty value.
         """
+        _require_values(ctx)
         ctx.meta[_VERBOSITY] = _asked_for(ctx)
         if verbosity() is not Verbosity.VERBOSE:
             return super().invoke(ctx)
         with _accounted(ctx):
             return super().invoke(ctx)
+
+
+def _require_values(ctx: click.Context) -> None:
+    """An empty path is the working folder to the system, and most often a variable that is not set."""
+    for parameter in parameters(ctx.command):
+        value = ctx.params.get(str(parameter.name))
+        if "" in (value if isinstance(value, tuple) else (value,)):
+            option = isinstance(parameter, click.Option)
+            shown = parameter.opts[0] if option else parameter.make_metavar(ctx)
+            raise UsageError(f"the value of {shown} is empty: give one")
 
 
 def _asked_for(ctx: click.Context) -> Verbosity:

@@ -192,6 +192,22 @@ class TestData:
 
 class TestUsage:
     @pytest.mark.parametrize(
+        ("shown", "arguments"),
+        [
+            ("MODEL.onnx", ("inspect", "")),
+            ("-o", ("optimize", "{good}", "-o", "")),
+            ("--data", ("check", "{good}", "--data", "")),
+            ("--reference", ("check", "{good}", "--reference", "")),
+            ("--backend", ("profile", "{good}", "--backend", "")),
+            ("--json", ("doctor", "--json", "")),
+        ],
+    )
+    def test_empty_values(self, run, good, shown, arguments):
+        """As of a variable that is not set; the empty path would be the working folder."""
+        outcome = run(*(argument.format(good=good) for argument in arguments))
+        outcome.assert_refused(f"the value of {shown} is empty")
+
+    @pytest.mark.parametrize(
         "arguments",
         [
             ["--shape", "x"],
