@@ -108,7 +108,8 @@ def _add_kernels(suite: Element, report: CheckReport, verdict: KernelVerdict) ->
     classname = printable(f"{report.model}.{verdict.backend}")
     case = SubElement(suite, "testcase", classname=classname, name="kernels", time="0.000")
     if verdict.verdict != "safe":
-        _add_outcome(case, "failure", verdict.verdict, verdict.reason, map(str, verdict.nodes))
+        kind: Outcome = "error" if verdict.verdict == "unknown" else "failure"
+        _add_outcome(case, kind, verdict.verdict, verdict.reason, map(str, verdict.nodes))
 
 
 def _add_blind(suite: Element, report: CheckReport, blind: Blind) -> None:

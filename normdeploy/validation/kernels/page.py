@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _Said = TypeVar("_Said", bound=Hashable)
 
-_TONES: dict[Outcome, Tone] = {"safe": "good", "depends": "bad", "broken": "bad"}
+_TONES: dict[Outcome, Tone] = {"safe": "good", "depends": "bad", "broken": "bad", "unknown": "bad"}
 
 
 def add_kernels(page: Page, found: Kernels) -> None:

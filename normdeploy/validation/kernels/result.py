@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Outcome = Literal["safe", "depends", "broken"]
+Outcome = Literal["safe", "depends", "broken", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class KernelVerdict:
 
     Args:
         backend: as in `--backend`.
-        verdict: "safe" if every choice passes, "depends" if some do not, "broken" if the best kernel fails.
+        verdict: "safe" if every choice passes, "depends" if some do not, "broken" if the best kernel fails,
+            "unknown" if nothing is wrong for want of a finite number that could be.
         reason: one line.
         nodes: whose kernels matter, the worst first; a few.
         choices: those that concern the model.
@@ -115,6 +116,11 @@ class Kernels:
     def safe(self) -> bool:
         """Whether every kernel of every backend passes."""
         return all(entry.verdict == "safe" for entry in self.entries)
+
+    @property
+    def may_be_wrong(self) -> bool:
+        """Whether a kernel of any backend does not pass."""
+        return any(entry.verdict in ("depends", "broken") for entry in self.entries)
 
     def to_json(self) -> list[dict[str, Any]]:
         """One dictionary for each entry."""

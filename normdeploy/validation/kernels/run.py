@@ -128,6 +128,9 @@ class KernelRun:
         failed = [key for key in singles if not tried[key].passed]
         if not failed and together in tried and not tried[together].passed:
             failed = [together]
+        if not failed and self._best.shows_nothing:
+            reason = "no output has a finite number on these inputs, and nothing could be compared"
+            return KernelVerdict(backend, "unknown", reason, (), results)
         if not failed:
             names = ", ".join(made.choice.name for made in together)
             reason = f"right with {names}" if names else "no choice of its kernels concerns this model"

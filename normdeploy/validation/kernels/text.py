@@ -11,7 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from normdeploy.validation.kernels.result import Culprit, Kernels, KernelVerdict, Outcome
 
-_COLOURS: dict[Outcome, str] = {"safe": "", "depends": "red", "broken": "red"}
+_COLOURS: dict[Outcome, str] = {"safe": "", "depends": "red", "broken": "red", "unknown": "red"}
 
 
 def lines(found: Kernels) -> Iterator[Text]:

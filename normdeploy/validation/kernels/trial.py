@@ -21,6 +21,7 @@ from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.judge import Case
 from normdeploy.validation.kernels.allowance import KernelRounding, usual
 from normdeploy.validation.noise import Arithmetic
+from normdeploy.validation.report import show_nothing
 from normdeploy.validation.row_outputs import Judged
 
 
@@ -124,6 +125,11 @@ class Trial:
     def failed(self) -> bool:
         """Whether a number has been wrong so far."""
         return self._compared.wrong_on is not None
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether no output has had a finite number so far."""
+        return show_nothing(self._compared.reports)
 
     @property
     def noise_ratio(self) -> float:

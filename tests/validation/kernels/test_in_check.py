@@ -69,6 +69,11 @@ def test_kernels_decide_with_the_rest():
     absent = BackendReport("onnxruntime", "unavailable")
     assert report(absent).verdict == "error"
     assert report(absent, kernels=Kernels([SAFE])).verdict == "pass"
+    unknown = KernelVerdict("tensorrt", "unknown", "no output has a finite number")
+    assert report(absent, kernels=Kernels([unknown])).verdict == "error"
+    assert report(passed, kernels=Kernels([unknown, DEPENDS])).verdict == "mismatch"
+    suite = ElementTree.fromstring(junit.xml(report(passed, kernels=Kernels([unknown]))))  # noqa: S314
+    assert [case.tag for case in suite.find(".//testcase[@name='kernels']")] == ["error"]
 
 
 def test_junit_has_a_case_for_each_backend():

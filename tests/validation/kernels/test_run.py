@@ -204,3 +204,11 @@ def test_nothing_is_asked_about_no_backend():
     run = KernelRun(examinee(cancelling()), ())
     assert not run.alive
     assert run.result(None) is None
+
+
+def test_without_a_finite_number_nothing_is_shown():
+    graph = Graph(np.float16)
+    model = graph.model(graph.node("MatMul", graph.input("x", "N", 16), graph.weight(np.full((16, 4), 1e4))))
+    found = verdicts(model, batch(4, 16, dtype=np.float16, scale=0.1, mean=100))
+    assert {entry.verdict for entry in found.values()} == {"unknown"}
+    assert "no output has a finite number" in found["onnxruntime"].reason
