@@ -111,10 +111,12 @@ def _smallest(layer: Layer, batches: Sequence[_Batch]) -> float | None:
 def _smallest_of_signs(layer: Layer, batches: Sequence[_Batch]) -> float | None:
     """The same, whether channels have errors or elements."""
     first = {batch: batch.ratio(layer, ERROR, 0) for batch in batches}
-    for batch in sorted(batches, key=lambda batch: -first[batch]):
+    batches = sorted(batches, key=lambda batch: -first[batch])
+    for batch in batches:
         found = smallest_seen(_known(batch, layer, first[batch]), ERROR)
         if found is not None:
-            return _largest_of_draws(batch, layer, found)
+            others = [other for other in batches if other is not batch]
+            return _largest_of_draws([batch, *others], layer, found)
     return None
 
 
@@ -122,21 +124,22 @@ def _known(batch: _Batch, layer: Layer, first: float) -> Callable[[float], float
     return lambda size: first if size == ERROR else batch.ratio(layer, size, 0)
 
 
-def _largest_of_draws(batch: _Batch, layer: Layer, found: float) -> float | None:
-    """The smallest error that is seen whatever the signs; None if some hide any error.
+def _largest_of_draws(batches: Sequence[_Batch], layer: Layer, found: float) -> float | None:
+    """The smallest error that is seen whatever the signs; None if some hide any error in every batch.
 
     Args:
-        batch: in which it is looked for.
+        batches: in which it is looked for, the others only with signs that hide it in the first.
         layer: in which the error is.
         found: the smallest that is seen with the first signs.
     """
     sizes = [found]
     for draw in range(1, _DRAWS):
-        ratio = batch.ratio(layer, found, draw)
+        ratio = batches[0].ratio(layer, found, draw)
         if 1 / _PROPORTIONAL < ratio < _PROPORTIONAL:
             sizes.append(found / ratio)
             continue
-        size = smallest_seen(partial(batch.ratio, layer, draw=draw), found)
+        searched = (smallest_seen(partial(batch.ratio, layer, draw=draw), found) for batch in batches)
+        size = next((size for size in searched if size is not None), None)
         if size is None:
             return None
         sizes.append(size)

@@ -144,3 +144,16 @@ def test_a_gate_on_classes_is_not_about_numbers():
     line = "power is about numbers: the gate decides by classes, and may pass larger errors"
     assert line in check(classifier(), **options).remarks
     assert line not in check(classifier(), **{**options, "max_flips": None}).remarks
+
+
+def test_signs_that_one_sample_hides_are_looked_for_in_the_others():
+    """An error that leaves the largest number of one sample where it is moves that of another."""
+    graph = """g (float[1, 8] x) => (int64[1] y) {
+        w = Constant <value = float[8] {1, 1, 1, 1, 1, 1, 1, 1}> ()
+        z = Mul (x, w)
+        y = ArgMax <axis = 1, keepdims = 0> (z)
+    }"""
+    x = (1 + 0.01 * np.eye(8)).astype(np.float32)
+    (layer,) = measured(parsed(graph), data={"x": x}, samples=None).layers
+    assert layer.smallest_detectable is not None
+    assert 0.005 < layer.smallest_detectable < 0.01
