@@ -25,6 +25,9 @@ from numpy.typing import ArrayLike, NDArray
 from normdeploy.errors import InputError
 from normdeploy.lrn import as_float64
 
+ONNX_EPSILON = float(np.float32(1e-5))
+"""What a node of ONNX has where it names no epsilon; attributes are float32, and so is their default."""
+
 
 def affine(
     scale: ArrayLike, bias: ArrayLike, mean: ArrayLike, var: ArrayLike, epsilon: float = 1e-5

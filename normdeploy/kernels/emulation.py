@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from normdeploy.batchnorm import ONNX_EPSILON
 from normdeploy.dtypes import Array
 from normdeploy.kernels import normalizations, sums
 from normdeploy.kernels.accumulators import BACKWARDS, HALF, Accumulator
@@ -54,7 +55,7 @@ def batch_norm(
     if len(exact) != 1 or call.keywords.get("training_mode") or any(_rank(item) != 1 for item in inputs[1:]):
         return None
     x, scale, bias, mean, var = (_given(inputs, index) for index in range(5))
-    epsilon = call.keywords.get("epsilon", 1e-5)
+    epsilon = call.keywords.get("epsilon", ONNX_EPSILON)
     return [normalizations.batch_norm(x, scale, bias, mean, var, epsilon, kept_in)]
 
 
@@ -65,7 +66,7 @@ def layer_norm(
     x, scale = _given(inputs, 0), _given(inputs, 1)
     axes = range(call.keywords.get("axis", -1) % x.ndim, x.ndim)
     centred = call.node.op_type == "LayerNormalization"
-    epsilon = call.keywords.get("epsilon", 1e-5)
+    epsilon = call.keywords.get("epsilon", ONNX_EPSILON)
     y = normalizations.standardized(x, axes, epsilon, kept_in, centred=centred)
     y = kept_in.rounded(y * scale)
     if len(inputs) > 2 and inputs[2] is not None:

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from normdeploy.batchnorm import ONNX_EPSILON
 from normdeploy.batchnorm import affine as batchnorm_affine
 from normdeploy.graph.opsets import BROADCASTING_OPSET
 from normdeploy.passes.constants import Constants
@@ -140,7 +141,7 @@ def read_batchnorm(node: ir.Node, constants: Constants, opset: int) -> AffineNod
     scale, bias, mean, var = (
         _parameter(value, what, constants) for value, what in zip(node.inputs[1:5], _PARAMETERS, strict=True)
     )
-    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    epsilon = node.attributes.get_float("epsilon", ONNX_EPSILON)
     _check_variance(var + epsilon)
     a, b = batchnorm_affine(scale, bias, mean, var, epsilon)
     for array, what in ((a, "scale / sqrt(variance + epsilon)"), (b, "bias - mean * scale / deviation")):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx_ir as ir
 
+from normdeploy.batchnorm import ONNX_EPSILON
 from normdeploy.budget import restart_clock
 from normdeploy.dtypes import Array
 from normdeploy.graph.normalizations import is_lrn, is_normalization, lrn_of
@@ -215,7 +216,7 @@ def _measured(node: ir.Node, x: Array, parameters: Mapping[str, Array | None]) -
 
 
 def _of_groups(node: ir.Node, x: Array) -> Extent | None:
-    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    epsilon = node.attributes.get_float("epsilon", ONNX_EPSILON)
     spatial = range(2, x.ndim)
     axis = node.attributes.get_int("axis", -1) % max(x.ndim, 1)
     match node.op_type:
@@ -246,7 +247,7 @@ def _batch_norm_parameters(
         if array is None:
             return None
         arrays[role] = array.astype(np.float64)
-    return {**arrays, "epsilon": node.attributes.get_float("epsilon", 1e-5)}
+    return {**arrays, "epsilon": node.attributes.get_float("epsilon", ONNX_EPSILON)}
 
 
 def _expected_lrn(node: ir.Node) -> Extent | None:
