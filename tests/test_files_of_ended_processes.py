@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 from normdeploy import files, signals
 from normdeploy.files import scratch_folder, write_text
@@ -136,7 +135,7 @@ def test_folders_that_another_machine_makes_stay_for_a_day(tmp_path):
     for age, stays in ((0.0, True), (2 * files._FOREIGN_SECONDS, False)):
         other = tmp_path / ".m.onnx.normdeploy-scratch-00000000-abcdefgh"
         other.mkdir()
-        made = time.time() - age
+        made = other.stat().st_mtime - age
         os.utime(other, (made, made))
         write_text(tmp_path / "a.txt", "text")
         assert other.exists() == stays

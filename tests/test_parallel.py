@@ -2,7 +2,6 @@
 
 import contextvars
 import threading
-import time
 
 import pytest
 
@@ -132,12 +131,12 @@ def test_what_finds_no_memory_by_itself_fails(cores):
 @pytest.mark.parametrize("looks", [True, False], ids=["looks at the budget", "never looks"])
 def test_an_error_ends_the_helpers(looks, monkeypatch):
     monkeypatch.setattr(parallel, "_GRACE_SECONDS", 0.05)
-    entered = threading.Event()
+    entered, never = threading.Event(), threading.Event()
 
     def endless():
         entered.set()
         while True:
-            time.sleep(0.001)
+            never.wait(0.001)
             if looks:
                 check_budget()
 
@@ -153,12 +152,12 @@ def test_an_error_ends_the_helpers(looks, monkeypatch):
 @pytest.mark.usefixtures("two_cores", "free_alarm")
 def test_an_alarm_rings_in_the_main_thread_while_it_waits_for_a_helper(monkeypatch):
     monkeypatch.setattr(parallel, "_GRACE_SECONDS", 0.05)
-    entered = threading.Event()
+    entered, never = threading.Event(), threading.Event()
 
     def endless():
         entered.set()
         while True:
-            time.sleep(0.001)
+            never.wait(0.001)
 
     with pytest.raises(BudgetExceeded, match=r"took longer than the 0\.2 s"), spending(0.2), helpers():  # noqa: PT012
         task = Task(endless).begin()
