@@ -72,7 +72,7 @@ class Task(Generic[_T]):
                 self.run()
             elif team is None or not team.help():
                 self._ended.wait()
-        if isinstance(self._error, BudgetExceeded) and team is not None:
+        if isinstance(self._error, BudgetExceeded) and team is not None and not _computing():
             with team.resting():
                 return self._context.copy().run(self._work)
         if self._error is not None:
@@ -93,6 +93,8 @@ class Task(Generic[_T]):
 
     def run(self) -> None:
         """Compute it, having taken it."""
+        outer = _computing()
+        _serving.computing = True
         try:
             self._results.append(self._context.run(self._work))
         except Exception as error:
@@ -101,6 +103,7 @@ class Task(Generic[_T]):
             self._error = error
             raise
         finally:
+            _serving.computing = outer
             self._ended.set()
 
     @property
@@ -148,6 +151,7 @@ class _Team:
         self.dismissed = False
         self._waiting: SimpleQueue[Task[Any] | None] = SimpleQueue()
         self._offered: list[Task[Any]] = []
+        self._held: list[Task[Any]] = []
         self._threads: list[threading.Thread] = []
 
     def offer(self, task: Task[Any]) -> None:
@@ -155,6 +159,8 @@ class _Team:
         if not self.size or self.dismissed:
             return
         self._offered = [each for each in self._offered if not each.ended]
+        if task in self._offered:
+            return
         self._offered.append(task)
         self._waiting.put(task)
         if len(self._threads) < self.size:
@@ -175,16 +181,18 @@ class _Team:
     @contextmanager
     def resting(self) -> Iterator[None]:
         """Wait until the helpers are done with what they are at, and give them nothing else inside."""
-        held = []
-        for task in self._offered:
-            if task.take():
-                held.append(task)
-            else:
-                task.wait()
+        held: list[Task[Any]] = []
         try:
+            for task in self._offered:
+                if task.take():
+                    held.append(task)
+                    self._held.append(task)
+                elif task not in self._held:  # of a block outside, which nobody computes meanwhile
+                    task.wait()
             yield
         finally:
             for task in held:
+                self._held.remove(task)
                 task.leave()
                 self._waiting.put(task)
 
@@ -216,4 +224,9 @@ _team: ContextVar[_Team | None] = ContextVar("_team", default=None)
 """Whose threads help with the tasks that are begun here."""
 
 _serving = threading.local()
-"""`team` is the one that this thread is a helper of."""
+"""`team` is the one that this thread is a helper of, `computing` whether it is at a task."""
+
+
+def _computing() -> bool:
+    """Whether this thread is at a task, which then must not wait for the others: one may wait for it."""
+    return bool(getattr(_serving, "computing", False))

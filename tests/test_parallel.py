@@ -188,3 +188,25 @@ def test_helpers_inside_helpers_are_the_same():
         assert inner == 1
         assert [Task(lambda: 1).begin().result() for _ in range(3)] == [1, 1, 1]
         assert len(helper_threads()) <= 1
+
+
+def test_work_that_finds_no_memory_waits_for_no_task_that_is_held():
+    """One that was begun twice, or is held by a block outside; the helper is busy all the time."""
+
+    def greedy():
+        raise BudgetExceeded("no memory")
+
+    def greedy_inside():
+        return Task(greedy).begin().result()
+
+    team = parallel._Team(1)
+    team._threads.append(threading.current_thread())
+    token = parallel._team.set(team)
+    try:
+        waiting = Task(lambda: 7).begin()
+        assert waiting.begin() is waiting
+        with pytest.raises(BudgetExceeded, match="no memory"):
+            Task(greedy_inside).begin().result()
+        assert waiting.result() == 7
+    finally:
+        parallel._team.reset(token)
