@@ -50,7 +50,7 @@ class Task(Generic[_T]):
         self._error: BaseException | None = None
 
     def begin(self) -> Task[_T]:
-        """Let a helper compute it, if there are any.
+        """Let a helper compute it, if there are any and it has not been computed.
 
         Returns:
             The task itself.
@@ -156,10 +156,8 @@ class _Team:
 
     def offer(self, task: Task[Any]) -> None:
         """Have a task computed when a helper is free."""
-        if not self.size or self.dismissed:
-            return
         self._offered = [each for each in self._offered if not each.ended]
-        if task in self._offered:
+        if not self.size or self.dismissed or task.ended or task in self._offered:
             return
         self._offered.append(task)
         self._waiting.put(task)

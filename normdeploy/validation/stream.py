@@ -125,9 +125,8 @@ def _begun(judge: Judge, samples: Samples, watch: OverflowWatch | None, ahead: i
     """Every batch, when the case of `ahead` more has been begun."""
     waiting: deque[_Begun] = deque()
     for given in samples.batches:
-        inputs = {
-            name: np.array(array) for name, array in given.inputs.items()
-        }  # its memory may be used again
+        # copied, since a function that yields data may use its memory again
+        inputs = {name: np.array(array) for name, array in given.inputs.items()}
         batch = replace(given, inputs=inputs)
         seen = watch.start(batch.inputs) if watch is not None else None
         waiting.append(_Begun(batch, judge.begin(batch.inputs, seen), seen))
