@@ -47,9 +47,25 @@ class MadeFor:
         return self.includes(call.node) and self.choice.concerns(call, self.operators)
 
 
-OnKernel = Callable[[OperatorCall, Sequence[Array | None], Sequence[Array], Sequence[Array]], None]
-"""Called with a node, its inputs, its results as its kernel computes and stores them, and those of the best
-kernel on the same inputs. The last two may hold the same arrays."""
+@dataclass(frozen=True)
+class KernelResults:
+    """What a kernel makes of a node.
+
+    Args:
+        call: of the node.
+        inputs: of the node; None for those left out.
+        found: its results as its kernel computes and stores them.
+        best: those of the best kernel on the same inputs; they may be the same arrays.
+    """
+
+    call: OperatorCall
+    inputs: Sequence[Array | None]
+    found: Sequence[Array]
+    best: Sequence[Array]
+
+
+OnKernel = Callable[[KernelResults], None]
+"""Called with each node."""
 
 
 class KernelArithmetic:
@@ -97,7 +113,7 @@ class KernelArithmetic:
             found = self._computed(made, call, read, results)
             if self._on_kernel is not None:
                 best = _best(made, call, read, results) if made else found
-                self._on_kernel(call, read, found, best)
+                self._on_kernel(KernelResults(call, read, found, best))
         return found
 
     def _made(self, call: OperatorCall) -> list[KernelChoice]:

@@ -109,8 +109,8 @@ def test_an_observer_sees_what_the_best_kernel_makes_of_the_same_inputs(name):
     x[0, 0] = 2**-20
     seen = {}
 
-    def on_kernel(call, inputs, found, best):
-        seen[call.node.op_type] = inputs, found, best
+    def on_kernel(results):
+        seen[results.call.node.op_type] = results.inputs, results.found, results.best
 
     run(model, everywhere(name), on_kernel=on_kernel, x=x)
     (read, *_), (found,), (best,) = seen["LRN"]

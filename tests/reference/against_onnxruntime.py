@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper
 
 from normdeploy.reference import evaluate
@@ -53,21 +54,24 @@ def ranked(name: str, element: int, rank: int) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, element, [None] * rank)
 
 
-def in_onnxruntime(
-    model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], level: str = "ORT_DISABLE_ALL"
-) -> dict[str, np.ndarray]:
-    """What onnxruntime's CPU provider makes of a model."""
-    import onnxruntime
-
+def session(model: onnx.ModelProto, level: str = "ORT_DISABLE_ALL") -> onnxruntime.InferenceSession:
+    """Of onnxruntime's CPU provider, with one thread."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
+    return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, dict(feeds)), strict=True))
+
+
+def in_onnxruntime(
+    model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], level: str = "ORT_DISABLE_ALL"
+) -> dict[str, np.ndarray]:
+    """What onnxruntime's CPU provider makes of a model."""
+    backend = session(model, level)
+    names = [output.name for output in backend.get_outputs()]
+    return dict(zip(names, backend.run(None, dict(feeds)), strict=True))
 
 
 def assert_as_onnxruntime(

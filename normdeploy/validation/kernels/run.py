@@ -9,7 +9,7 @@ from normdeploy.choices import BACKEND_NAMES, KERNELS
 from normdeploy.dtypes import Array
 from normdeploy.errors import UnsupportedOperator, UsageError
 from normdeploy.inputs.samples import Batch
-from normdeploy.reference.execution_plan import OperatorCall
+from normdeploy.kernels.arithmetic import KernelResults
 from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.judge import Case
 from normdeploy.validation.kernels.blame import culprits, overflowing
@@ -104,15 +104,9 @@ class KernelRun:
         }
         return Kernels([self._verdict(backend, tried, blamed) for backend in backends])
 
-    def _look(
-        self,
-        call: OperatorCall,
-        inputs: Sequence[Array | None],
-        found: Sequence[Array],
-        best: Sequence[Array],
-    ) -> None:
-        self._plan.concerned.on_kernel(call, inputs, found, best)
-        self._overflows.on_kernel(call, inputs, found, best)
+    def _look(self, results: KernelResults) -> None:
+        self._plan.concerned.on_kernel(results)
+        self._overflows.on_kernel(results)
 
     def _try(self, made: Made, seen: Seen, kept: Kept) -> None:
         restart_clock()

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from normdeploy.budget import restart_clock
-from normdeploy.dtypes import Array, is_floating
+from normdeploy.dtypes import Array
 from normdeploy.inputs.samples import Batch
 from normdeploy.kernels import KernelArithmetic, MadeFor
 from normdeploy.kernels.arithmetic import OnKernel
@@ -20,6 +20,7 @@ from normdeploy.validation.compared_outputs import ComparedOutputs, Conclusion
 from normdeploy.validation.examinee import Examinee
 from normdeploy.validation.judge import Case
 from normdeploy.validation.kernels.allowance import KernelRounding, usual
+from normdeploy.validation.localize.submodels import as_declared
 from normdeploy.validation.noise import Arithmetic
 from normdeploy.validation.report import show_nothing
 from normdeploy.validation.row_outputs import Judged
@@ -168,13 +169,7 @@ def computed(
         seen.batch.inputs, on_node=on_node, rounding=KernelArithmetic(made, on_kernel), given=given
     )
     types = {str(value.name): value.dtype for value in evaluator.model.graph.outputs}
-    with np.errstate(all="ignore"):
-        return {
-            name: array.astype((types[name] or ir.DataType.FLOAT).numpy())
-            if is_floating(array.dtype)
-            else array
-            for name, array in outputs.items()
-        }
+    return {name: as_declared(array, types[name]) for name, array in outputs.items()}
 
 
 def is_wrong(seen: Seen, judged: Mapping[str, Judged]) -> bool:

@@ -10,8 +10,8 @@ import onnx_ir as ir
 
 from normdeploy.dtypes import Array, is_floating
 from normdeploy.kernels import KernelChoice
+from normdeploy.kernels.arithmetic import KernelResults
 from normdeploy.kernels.number_types import storage
-from normdeploy.reference.execution_plan import OperatorCall
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,17 @@ class Witness:
     def __init__(self) -> None:
         self.seen: dict[ir.Node, Sighting] = {}
 
-    def on_kernel(
-        self,
-        call: OperatorCall,
-        inputs: Sequence[Array | None],
-        found: Sequence[Array],
-        best: Sequence[Array],
-    ) -> None:
+    def on_kernel(self, results: KernelResults) -> None:
         """Look at a node.
 
         Args:
-            call, inputs, found, best: see `normdeploy.kernels.arithmetic.OnKernel`.
+            results: what its kernel makes of it.
         """
-        for value, array, right in zip(call.node.outputs, found, best, strict=False):
+        node = results.call.node
+        for value, array, right in zip(node.outputs, results.found, results.best, strict=False):
             if array is not right and is_floating(array.dtype) and array.size:
                 unit = storage(value).unit_roundoff
-                self.seen[call.node] = self.seen.get(call.node, Sighting()) + _sighting(array, right, unit)
+                self.seen[node] = self.seen.get(node, Sighting()) + _sighting(array, right, unit)
 
 
 class Overflows:
@@ -84,24 +79,18 @@ class Overflows:
     def __init__(self) -> None:
         self.seen: dict[ir.Node, Sighting] = {}
 
-    def on_kernel(
-        self,
-        call: OperatorCall,
-        inputs: Sequence[Array | None],
-        found: Sequence[Array],
-        best: Sequence[Array],
-    ) -> None:
+    def on_kernel(self, results: KernelResults) -> None:
         """Look at a node.
 
         Args:
-            call, inputs, found, best: see `normdeploy.kernels.arithmetic.OnKernel`.
+            results: what its kernel makes of it.
         """
-        if all(array is None or _all_finite(array) for array in inputs):
-            for array in found:
+        node = results.call.node
+        if all(array is None or _all_finite(array) for array in results.inputs):
+            for array in results.found:
                 if is_floating(array.dtype) and not _all_finite(array):
                     lost = int(np.count_nonzero(~np.isfinite(array)))
-                    before = self.seen.get(call.node, Sighting())
-                    self.seen[call.node] = before + Sighting(array.size, lost)
+                    self.seen[node] = self.seen.get(node, Sighting()) + Sighting(array.size, lost)
 
 
 class Concerned:
@@ -115,22 +104,17 @@ class Concerned:
         self.operators: set[str] = set()
         self.nodes: dict[KernelChoice, set[ir.Node]] = {choice: set() for choice in choices}
 
-    def on_kernel(
-        self,
-        call: OperatorCall,
-        inputs: Sequence[Array | None],
-        found: Sequence[Array],
-        best: Sequence[Array],
-    ) -> None:
+    def on_kernel(self, results: KernelResults) -> None:
         """Look at a node.
 
         Args:
-            call, inputs, found, best: see `normdeploy.kernels.arithmetic.OnKernel`.
+            results: what its kernel makes of it.
         """
+        call = results.call
         self.operators.add(call.node.op_type)
         for choice, nodes in self.nodes.items():
             concerned = call.node not in nodes and choice.concerns(call, choice.operators)
-            if concerned and choice.matters(call, inputs, found):
+            if concerned and choice.matters(call, results.inputs, results.found):
                 nodes.add(call.node)
 
 

@@ -17,6 +17,7 @@ from normdeploy.graph.io import load
 from normdeploy.reference import Evaluator
 from normdeploy.validation.compare import compare
 from normdeploy.validation.noise import RoundingNoise, factor
+from tests.reference.against_onnxruntime import session
 from tests.reference.rounding.case import CASES, KINDS, Array, Case, Operator, Random, with_types
 
 
@@ -51,19 +52,13 @@ class Sample:
     outputs: Sequence[Array]
 
 
-def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """Of one thread, without optimizations that would change the node; with the body of normdeploy's own."""
+def opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """Without optimizations that would change the node; with the body of normdeploy's own."""
     if any(item.domain == "normdeploy" for item in model.opset_import):
         graph = ir.from_proto(model)
         add_function(graph)
         model = ir.to_proto(graph)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return session(model)
 
 
 def runs(operator: Operator, models: int, samples: int, kinds: Sequence[str] = tuple(KINDS)) -> Iterator[Run]:
@@ -81,7 +76,7 @@ def runs(operator: Operator, models: int, samples: int, kinds: Sequence[str] = t
 def _samples(operator: Operator, case: Case, random: Random, count: int, seed: int) -> Iterator[Sample]:
     arrays = case.draw(random)
     proto = case.model(operator, arrays)
-    backend = session(proto)
+    backend = opened(proto)
     graph = load(with_types(proto, backend.run(None, fed(arrays))))
     infer(graph)
     ours = Evaluator(graph)
