@@ -86,6 +86,12 @@ class Budget:
         left = self.nbytes - max(0, _resident() - self._before)
         return left if self._outer is None else min(left, self._outer.bytes_left)
 
+    def holds(self, nbytes: float) -> bool:
+        """Whether so many bytes of memory are left; what was freed, and the allocator keeps, is."""
+        if nbytes > self.bytes_left:
+            resources.release_freed_memory()
+        return nbytes <= self.bytes_left
+
     def check(self, where: str) -> None:
         """Refuse to go on when the time or the memory is used up; see `check_budget`."""
         now = time.monotonic()
@@ -93,7 +99,7 @@ class Budget:
             raise self.time_is_up(where)
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS
-            if self.bytes_left < 0:
+            if not self.holds(0):
                 raise BudgetExceeded(f"{where}took more memory than the {_allowed(self.nbytes)}")
 
     def time_is_up(self, where: str) -> BudgetExceeded:
@@ -237,7 +243,7 @@ def require_memory(shape: Sequence[int], itemsize: int = 8) -> None:
             raise MemoryError(
                 f"{_takes(shape, nbytes)}, more than the {_allowed(resources.default_memory())}"
             )
-    elif nbytes > budget.nbytes or (nbytes > _SMALL and nbytes > budget.bytes_left):
+    elif nbytes > budget.nbytes or (nbytes > _SMALL and not budget.holds(nbytes)):
         raise MemoryError(f"{_takes(shape, nbytes)}, more than what is left of the {_allowed(budget.nbytes)}")
 
 

@@ -260,3 +260,14 @@ class TestAlarm:
         thread.start()
         thread.join()
         assert found == [(0, 0)]
+
+
+def test_memory_that_was_freed_is_left():
+    """Though the allocator keeps it: what is above is still in use."""
+    with spending(max_memory=2**26):
+        blocks = [bytearray(100_000) for _ in range(1500)]
+        above = blocks.pop()
+        blocks.clear()
+        check_budget()
+        require_memory((2**22,))
+        assert above
