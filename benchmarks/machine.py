@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -20,5 +20,12 @@ def environment(*packages: str) -> dict[str, str]:
         "date": date.today().isoformat(),
         "CPU": f"{names[0]} x {len(names)}" if names else platform.processor(),
         "Python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: _version(package) for package in packages},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
